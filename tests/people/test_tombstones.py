@@ -248,6 +248,7 @@ def test_tombstones_end_when_the_keys_would_have(ledger: LedgerHarness) -> None:
     assert ledger.accept(Event("evt_3"), about(MAIL)).jobs == first
     ledger.pass_time(20 * DAY)
     assert ledger.accept(Event("evt_4"), about(MAIL)).jobs != first
+    assert remembered(SECOND_BODY)
     ledger.pass_time(TIMES.keep)
     assert ledger.store.keys("hg:*#*") == ledger.store.keys("hg:tombstones") == []
 
