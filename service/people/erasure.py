@@ -22,13 +22,13 @@ from service.jobs.lua.erase_jobs import ErasableJob, erase_jobs
 from service.jobs.lua.hash_encoding import fields_of
 from service.jobs.lua.list_plain_names import list_plain_names
 from service.jobs.lua.runner import Scripts
+from service.jobs.person import Person, PersonFinder, person_of
 from service.jobs.person_keys import names_shown
 from service.jobs.queries import newest_members
 from service.jobs.records import JobRecord
 from service.jobs.unfinished_events import finish_events
 from service.people.index import PersonIndex
 from service.people.old_audit_entries import OldAuditEntries
-from service.people.person import Person, PersonFinder, person_of
 from service.people.rows import ExportRows
 
 #: Jobs erased by one script call, which blocks the store meanwhile.
