@@ -229,7 +229,7 @@ class Ledger:
         event = f"{source}:{event_id}"
         await finish_event(self._scripts, event)
         [known] = await self._scripts.run(list_plain_names(event))
-        new_names = self._person_keys.tombstones.current(known)
+        new_names = self._person_keys.tombstones.new_names(known)
         return PreparedReplay.of(source, event_id, entries, new_names)
 
     async def create(

@@ -6,7 +6,9 @@
 --
 -- Keys
 --   hg:seq                       counter: the order of everything
---   hg:event:{source}:{id}       hash of an event, which outlives its body
+--   hg:event:{source}:{id}       hash of an event, which outlives its body; fingerprint is '' where
+--                                it lists an erased job, and known:{hash} is there for each body by
+--                                which hg:known leads to it
 --   hg:encbody:{source}:{id}     the raw body, compressed and encrypted; expires by itself
 --   hg:eventbody:{source}:{id}   the same without encryption
 --   hg:known:{source}:{hash}     the event that is also known by this: its body, if only that is
@@ -27,6 +29,8 @@
 --   hg:who:{key}                 zset seq -> job that is about this person (people.lua)
 --   hg:once:{hash}               the job that was made for a business key of a rule
 --   hg:once:fallback:{hash}      the job that was made for another key, and had this one too
+--   hg:once:#{hash}, hg:once:fallback:#{hash}, hg:known:{source}:#{hash}, hg:tombstones,
+--   hg:jobonce:{id}              what is left of these when a person was erased (tombstones.lua)
 --   hg:dlv:{id}                  hash of a delivery; hg:dlvlog:{id} its attempts;
 --                                hg:payload:{id} its frozen bytes, until they are delivered (from
 --                                then on they can be built from its job)
@@ -134,6 +138,8 @@
 --   text_hash     tells one text or photo from another, without the text
 --   who           keys of the persons it is about, between spaces (people.lua); a release that
 --                 does not know them stores none
+--   once          the business keys that it was made with: how the names of hg:once:{..} end, between
+--                 spaces. Earlier releases store none: their keys stay when the job is erased
 --   photo         what the API shows of its photo (JSON)
 --   result, error what it left behind, or why it failed (JSON)
 --   trimmed       timeline entries that are no longer kept
