@@ -27,6 +27,7 @@ from service.http.connections import ConnectionLimits, Connections
 from service.http.failed_authentication import FailedAuthentication
 from service.http.shared_timeout import SharedTimeout
 from service.jobs.audit_log import AuditLog
+from service.jobs.job_details import JobDetailsReader
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.queries import JobQueries
@@ -68,6 +69,7 @@ class AppServices:
     client: aredis.Redis
     ledger: Ledger
     jobs: JobQueries
+    job_details: JobDetailsReader
     readiness: Readiness
     deliveries: Deliveries
     accounts: AccountControls
@@ -136,6 +138,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         client=client,
         ledger=Ledger(client, script_config, cipher),
         jobs=JobQueries(client, script_config, cipher),
+        job_details=JobDetailsReader(client, cipher, script_config.person_keys),
         readiness=Readiness(client, script_config),
         deliveries=Deliveries(client, script_config),
         accounts=AccountControls(client, script_config),

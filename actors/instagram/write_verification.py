@@ -87,13 +87,17 @@ async def find_dm(api: PrivateApi, pk: str, query: WriteQuery) -> FoundDm | None
       SimilarWriteFound: The thread shows a message that may be it.
       LookupError: A reply shows no messages, or some that cannot be read.
     """
+    query.report.restart()
     thread_id = await find_thread_id(api, pk)
     if thread_id is None:
+        query.report.complete = True
         return None
+    query.report.thread_id = thread_id
     found, cursor = _Candidates(query, message_id, message_ms), None
     for _ in range(MAX_PAGES):
         page = await _thread_page(api, thread_id, cursor)
         items, since_ms = rows_of(page.get("items")), earliest_stored_ms(api.last_response, query)
+        query.report.add_page(len(items))
         if item := with_token(items, query):
             return FoundDm(item, thread_id, by_token=True)
         found.same += matching_dms(items, query, since_ms)
@@ -128,11 +132,13 @@ async def find_comment(api: PrivateApi, media_pk: str, query: WriteQuery) -> Row
       SimilarWriteFound: The post shows a comment that may be it.
       LookupError: A reply shows no comments, or some that cannot be read.
     """
+    query.report.restart()
     found, cursors = _Candidates(query, comment_id, comment_ms), _NO_CURSORS
     for _ in range(MAX_PAGES):
         params = {"can_support_threading": "true", "permalink_enabled": "false", **cursors}
         page = await api.private_request(f"media/{media_pk}/comments/", params=params)
         rows, since_ms = comments_in(page), earliest_stored_ms(api.last_response, query)
+        query.report.add_page(len(rows))
         found.same += matching_comments(rows, query, since_ms)
         found.alike += alike_comments(rows, query, since_ms)
         cursors = _next_cursors(page)
@@ -176,6 +182,7 @@ class _Candidates:
           LookupError: A page could not be read.
           SimilarWriteFound: A row may be it.
         """
+        self._report()
         if row := await self._oldest_unowned(self.same):
             return row
         row = await self._oldest_unowned(await self._of_forgotten_jobs())
@@ -188,6 +195,11 @@ class _Candidates:
         if not self.complete:
             raise SearchIncomplete(f"{where} has more than was read")
         return None
+
+    def _report(self) -> None:
+        report = self.query.report
+        report.matching, report.similar = len(self.same), len(self.alike)
+        report.complete = self.complete and not self.unreadable
 
     async def _of_forgotten_jobs(self) -> list[Row]:
         """The rows whose tokens belong to no job that the store knows."""

@@ -99,11 +99,14 @@ async def get_job(
         ),
     ] = 0,
 ) -> dict[str, Any]:
-    """Show one job; with `wait`, respond when it has ended or the time is up."""
-    job = await _require_job(services, job_id)
-    if not wait or job["status"] in FINAL:
-        return job
-    return await _wait_for_end(services, job_id, min(wait, MAX_WAIT_SECONDS))
+    """Show one job and what was tried for it; with `wait`, when it has ended or the time is up."""
+    if wait:
+        await _wait_for_end(services, job_id, min(wait, MAX_WAIT_SECONDS))
+    details = await services.job_details.read(job_id)
+    if details is None:
+        raise unknown_job()
+    [job] = await services.jobs.to_public([details.record])
+    return {**job, **details.public()}
 
 
 @router.get("/jobs/{job_id}/timeline")
@@ -190,7 +193,7 @@ async def retry_job(job_id: str, caller: JobsCaller, services: Services) -> dict
 
 @router.post("/jobs/{job_id}/settle", operation_id="settle_job")
 async def settle_job(
-    job_id: str, body: SettleRequest, caller: AuditedCaller, services: Services
+    job_id: str, body: SettleRequest, caller: JobsCaller, services: Services
 ) -> dict[str, Any]:
     """Settle an uncertain job: a person has looked whether its write is at Instagram."""
     reply = await services.ledger.settle(job_id, body.settled_as, *caller, note=body.note)
@@ -220,7 +223,7 @@ async def _newer_job(services: AppServices, job_id: str) -> ApiError:
     return newer_record("job", records[0].version) if records else unknown_job()
 
 
-async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> dict[str, Any]:
+async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     with services.broadcaster.subscribe(job_id) as subscriber:
         while True:
@@ -228,7 +231,7 @@ async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> d
             job = await _require_job(services, job_id)
             remaining = deadline - time.monotonic()
             if job["status"] in FINAL or remaining <= 0 or subscriber.closed:
-                return job
+                return
             await subscriber.wait(min(remaining, POLL_SECONDS))
 
 

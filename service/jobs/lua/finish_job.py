@@ -18,7 +18,9 @@ def finish_job(  # noqa: PLR0913, PLR0917 - as the script has them
     written: str,
     reads: int,
     who: str,
+    looked: str,
+    looked_in: str,
 ) -> ScriptCall[FinishReply]:
     """End a claimed job (finish_job.lua)."""
-    args = (job_id, owner, fence, status, result, failure, why, written, reads, who)
-    return ScriptCall("finish_job", args, word)
+    ended = (status, result, failure, why, written, reads, who, looked, looked_in)
+    return ScriptCall("finish_job", (job_id, owner, fence, *ended), word)

@@ -124,6 +124,8 @@
 --                 after intent_at and before lost_until
 --   misses        verification lookups that did not find the write
 --   looks         verification lookups that failed
+--   looked        what the last verification lookup has read (verification_report.py); looked_in:
+--                 the thread that it read
 --   writing       the sub-queue that its current call was charged as; charged: the claim (fence)
 --                 that was charged
 --   dry           '1' for a dry run
@@ -231,6 +233,12 @@ local function set_fields(job, fields)
   end
   if n > 0 then redis.call('HSET', 'hg:job:' .. job.id, unpack(flat)) end
   if #gone > 0 then redis.call('HDEL', 'hg:job:' .. job.id, unpack(gone)) end
+end
+
+-- The fields that tell what a verification lookup has read; none where there was no lookup.
+local function report_of(looked, looked_in, now)
+  if looked == '' then return {} end
+  return {looked = now_digits(now) .. ' ' .. looked, looked_in = looked_in}
 end
 
 -- A record that a newer release has written is left to it: whatever leads to the record stays.
