@@ -194,7 +194,7 @@ class Claims:
             written=written,
             reads=reads,
             who=self._person_keys.join(shown),
-            **_encode_report(verification),
+            seen="" if verification is None else verification.encode(),
         )
         return await self._scripts.run(call)
 
@@ -240,7 +240,7 @@ class Claims:
             effect=effect.as_json(),
             reads=reads,
             sent="sent" if sent else "unsent",
-            **_encode_report(verification),
+            seen="" if verification is None else verification.encode(),
         )
         return await self._scripts.run(call)
 
@@ -278,12 +278,6 @@ class Claims:
             *((batch.packed, batch.pks) for batch in page.batches),
         )
         return await self._scripts.run(call)
-
-
-def _encode_report(report: VerificationReport | None) -> dict[str, str]:
-    """The arguments of a script that stores what a verification has read; blank for none."""
-    looked, looked_in = ("", "") if report is None else report.encode()
-    return {"looked": looked, "looked_in": looked_in}
 
 
 def _dumps(value: dict[str, Any]) -> str:

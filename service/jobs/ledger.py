@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import time
 import uuid
 from collections.abc import Sequence
@@ -44,8 +45,17 @@ from service.jobs.lua.preview_job import preview_job
 from service.jobs.lua.prune import prune
 from service.jobs.lua.retry_job import retry_job
 from service.jobs.lua.runner import Scripts
-from service.jobs.lua.settle_job import SettledAs, SettleReply, settle_job
-from service.jobs.model import FINAL, ONLY_BY_ID, JobDraft, Recognition, Status, derived_id
+from service.jobs.lua.settle_job import SettleReply, settle_job
+from service.jobs.model import (
+    FINAL,
+    ONLY_BY_ID,
+    SETTLED,
+    JobDraft,
+    Recognition,
+    SettledAs,
+    Status,
+    derived_id,
+)
 from service.jobs.replies import Acceptance, Creation, Preview, RetryReply
 from service.jobs.unfinished_events import finish_event
 from service.logging.setup import get_logger
@@ -260,7 +270,8 @@ class Ledger:
         self, job_id: str, settled_as: SettledAs, by: str, address: str = "", *, note: str | None
     ) -> SettleReply:
         """End an uncertain job as a person says that its write went."""
-        return await self._scripts.run(settle_job(job_id, settled_as, by, address, note))
+        call = settle_job(job_id, str(SETTLED[settled_as]), by, address, json.dumps(note))
+        return await self._scripts.run(call)
 
     async def prune(self) -> int:
         """Delete records whose retention has ended; returns how many."""

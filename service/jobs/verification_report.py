@@ -40,21 +40,21 @@ class VerificationReport:
         self.pages += 1
         self.rows += rows
 
-    def encode(self) -> tuple[str, str]:
-        """The report as the ledger stores it: its numbers, and the thread if its id is a number.
+    def encode(self) -> str:
+        """The report as the scripts take it: its numbers, a slash, and the thread's id if known.
 
-        Each is short enough for a compact hash (lua/hash_encoding.py).
+        An id that is no number is left out.
         """
         numbers = (self.pages, self.rows, self.matching, self.similar, int(self.complete))
         thread_id = self.thread_id if _THREAD_ID.fullmatch(self.thread_id) else ""
-        return " ".join(map(str, numbers)), thread_id
+        return f"{' '.join(map(str, numbers))}/{thread_id}"
 
     @classmethod
     def decode(cls, stored: str, thread_id: str) -> tuple[int, VerificationReport] | None:
         """When the report was stored (Unix milliseconds), and the report; None if there is none.
 
         Parameters:
-          stored: The job's field `looked`: the time, then what `encode` wrote.
+          stored: The job's field `looked`: the time and the numbers.
           thread_id: The job's field `looked_in`.
         """
         if not _STORED.fullmatch(stored):

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from service.jobs.lua.settle_job import SettledAs
-from service.jobs.model import Status
+from service.jobs.model import SettledAs, Status
 from tests.support.invariants import audit
 from tests.support.job_states import job_in
 from tests.support.ledger import DAY, HOUR, TIMES, LedgerHarness

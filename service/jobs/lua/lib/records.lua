@@ -124,8 +124,8 @@
 --                 after intent_at and before lost_until
 --   misses        verification lookups that did not find the write
 --   looks         verification lookups that failed
---   looked        what the last verification lookup has read (verification_report.py); looked_in:
---                 the thread that it read
+--   looked        when the last verification lookup was recorded, and what it has read
+--                 (verification_report.py); looked_in: the thread
 --   writing       the sub-queue that its current call was charged as; charged: the claim (fence)
 --                 that was charged
 --   dry           '1' for a dry run
@@ -235,10 +235,11 @@ local function set_fields(job, fields)
   if #gone > 0 then redis.call('HDEL', 'hg:job:' .. job.id, unpack(gone)) end
 end
 
--- The fields that tell what a verification lookup has read; none where there was no lookup.
-local function report_of(looked, looked_in, now)
-  if looked == '' then return {} end
-  return {looked = now_digits(now) .. ' ' .. looked, looked_in = looked_in}
+-- The fields that tell what a verification lookup has read; none where there was no lookup. Each is
+-- short enough for a compact hash.
+local function report_fields(seen, now)
+  local numbers, thread = string.match(seen, '^(.+)/(%d*)$')
+  return numbers and {looked = now_digits(now) .. ' ' .. numbers, looked_in = thread} or {}
 end
 
 -- A record that a newer release has written is left to it: whatever leads to the record stays.
