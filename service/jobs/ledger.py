@@ -41,6 +41,7 @@ from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE
 from service.jobs.lua.create_job import create_job
 from service.jobs.lua.group_commit import GroupCommit
+from service.jobs.lua.list_plain_names import list_plain_names
 from service.jobs.lua.preview_job import preview_job
 from service.jobs.lua.prune import prune
 from service.jobs.lua.retry_job import retry_job
@@ -152,7 +153,8 @@ class Ledger:
           recognition: How to find the event if it is stored under another id or in another shape.
         """
         entries = self._event_entries(source, event.id, drafts)
-        envelope = encode_event(source, event, entries, status, notes, recognition)
+        tombstones = self._person_keys.tombstones
+        envelope = encode_event(source, event, entries, status, notes, recognition, tombstones)
         packed = self._compressor.compress(body)
         if self._cipher.enabled:
             envelope["encrypted"] = True
@@ -211,11 +213,13 @@ class Ledger:
         event, ids = f"{source}:{event_id}", None
         reference = dumps({"source": source, "event_id": event_id})
         await finish_event(self._scripts, event)
+        [known] = await self._scripts.run(list_plain_names(event))
+        tombstones = dumps(self._person_keys.tombstones.current(known))
         for at in range(0, max(len(entries), 1), JOBS_AT_ONCE):
             some = dumps(entries[at : at + JOBS_AT_ONCE])
             # One act, however many steps it takes.
             who = ("", "") if at else (by, address)
-            call = add_event_jobs(event, some, dumps(list(notes)), *who, reference)
+            call = add_event_jobs(event, some, dumps(list(notes)), *who, reference, tombstones)
             ids = await self._scripts.run(call)
         return ids
 

@@ -15,6 +15,7 @@ from service.accounts.controls import AccountControls
 from service.config.pacing import PACE_KINDS, Pacing
 from service.deliveries.store import Deliveries
 from service.jobs.claims import Claim, Claims
+from service.jobs.job_finder import JobFinder
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.limits import AccountLimits, Limits
@@ -61,6 +62,7 @@ class TypicalDms:
         self.claims = Claims(client, script_config, CIPHER)
         self.deliveries = Deliveries(client, script_config)
         self.queries = JobQueries(client, script_config, CIPHER)
+        self.finder = JobFinder(client, script_config, self.queries)
         self.controls = AccountControls(client, script_config)
 
     async def accept(self, number: int, **changes: Any) -> str:

@@ -52,9 +52,10 @@ local function belongs(record, index)
     local own = list == 'line' and record.lane or record.kind
     return record.account == account and place == own and LISTED_STATUSES[list][record.status]
   end
-  local key = string.match(index, '^hg:who:(.+)$')
-  if key then return string.find(' ' .. record.who .. ' ', ' ' .. key .. ' ', 1, true) ~= nil end
+  if string.find(index, '^hg:jobs') or string.find(index, '^hg:who:') then
+    return set_of(lists_of(record))[index] == true
+  end
   local field, value = string.match(index, '^hg:%a+:(%a+):(.+)$')
   if field then return record[field] == value end
-  return index == 'hg:jobs' or index == 'hg:dlvs' or WORK_INDEXES[record.status]
+  return index == 'hg:dlvs' or WORK_INDEXES[record.status]
 end

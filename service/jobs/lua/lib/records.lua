@@ -145,6 +145,7 @@
 --- @include "config"
 --- @include "clock"
 --- @include "batch"
+--- @include "job_indexes"
 
 -- A job on which workers die is not tried forever.
 local MAX_ATTEMPTS = 50
@@ -213,6 +214,7 @@ end
 
 -- Changes fields of a job, in the store and in `job`.
 local function set_fields(job, fields)
+  job_indexes.reindex(job, fields)
   local flat, n, gone = {}, 0, {}
   for name, value in pairs(fields) do
     if type(value) == 'number' then value = digits(value) end
@@ -257,17 +259,6 @@ local function is_delivery(id) return string.sub(id, 1, 4) == 'dlv_' end
 
 local function is_claimed_by(job, owner, fence)
   return job and job.owner == owner and job.fence == fence
-end
-
--- The index of the jobs about a person, by their key (person_keys.py).
-local function person_index(key) return 'hg:who:' .. key end
-
--- The indexes that list a job.
-local function lists_of(job)
-  local lists = {'hg:jobs', 'hg:jobs:status:' .. job.status, 'hg:jobs:account:' .. job.account,
-    'hg:jobs:kind:' .. job.kind}
-  for key in string.gmatch(job.who, '%S+') do lists[#lists + 1] = person_index(key) end
-  return lists
 end
 
 -- Has a record pruned at that time (unix ms).
