@@ -203,13 +203,13 @@ class Ledger:
         """Add the jobs of rules that have none for this event yet.
 
         Parameters:
-          by: Who asks for it, for the audit log.
+          by: Who asks for it, for the audit log and the timelines of the jobs.
           address: Where that came from.
 
         Returns:
           The ids of all its jobs; None if the event is not stored any more.
         """
-        entries = self._event_entries(source, event_id, drafts)
+        entries = [{**each, "by": by} for each in self._event_entries(source, event_id, drafts)]
         event, ids = f"{source}:{event_id}", None
         reference = dumps({"source": source, "event_id": event_id})
         await finish_event(self._scripts, event)
@@ -236,8 +236,8 @@ class Ledger:
         job_id = derived_id("job", "api", caller, uuid.uuid4().hex)
         key = f"hg:idem:{derived_id('idem', caller, idempotency_key)}" if idempotency_key else ""
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
-        entry = encrypt_text(encode_draft(job_id, draft, source, self._person_keys), self._cipher)
-        photo = b""
+        entry = encode_draft(job_id, draft, source, self._person_keys) | {"by": f"api:{caller}"}
+        entry, photo = encrypt_text(entry, self._cipher), b""
         if isinstance(draft.photo, Photo):
             entry, photo = self._encrypt_photo(entry, draft.photo.jpeg)
         request_hash = hashlib.sha256(request.encode()).hexdigest()

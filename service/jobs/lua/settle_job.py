@@ -8,5 +8,10 @@ SettleReply = Literal["ok", "refused", "erased", "newer", "none"]
 
 
 def settle_job(job_id: str, to: str, by: str, address: str, note: str) -> ScriptCall[SettleReply]:
-    """End an uncertain job as a person says that its write went (settle_job.lua)."""
+    """End an uncertain job as a person says that its write went (settle_job.lua).
+
+    Parameters:
+      to: succeeded or failed.
+      note: Their words as JSON, or null.
+    """
     return ScriptCall("settle_job", (job_id, to, by, address, note), word)
