@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from actors.instagram import follower_pages, stored_rows, write_verification
+from actors.instagram import follower_pages, stored_rows, threads, write_verification
 from actors.instagram.account_client import AccountClient
 from actors.instagram.client import InstagramClient
 from actors.instagram.follower_pages import FollowersPage
@@ -61,7 +61,7 @@ class Gateway(AccountClient):
         """Whether the account already has a thread with this recipient."""
 
         async def read(client: InstagramClient) -> bool:
-            return bool(await write_verification.get_thread(client, pk))
+            return bool(await threads.get_thread(client, pk))
 
         return await self.call(read)
 
