@@ -28,6 +28,7 @@ from service.http.failed_authentication import FailedAuthentication
 from service.http.shared_timeout import SharedTimeout
 from service.jobs.audit_log import AuditLog
 from service.jobs.job_accounts import JobAccounts
+from service.jobs.job_details import JobDetailsReader
 from service.jobs.job_finder import JobFinder
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
@@ -75,6 +76,7 @@ class AppServices:
     client: aredis.Redis
     ledger: Ledger
     jobs: JobQueries
+    job_details: JobDetailsReader
     job_accounts: JobAccounts
     job_finder: JobFinder
     readiness: Readiness
@@ -153,6 +155,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         ledger=Ledger(client, script_config, cipher),
         job_accounts=JobAccounts(client),
         jobs=queries,
+        job_details=JobDetailsReader(client, cipher, script_config.person_keys),
         job_finder=JobFinder(client, script_config, queries),
         readiness=Readiness(client, script_config),
         deliveries=Deliveries(client, script_config),

@@ -101,11 +101,14 @@ async def get_job(
         ),
     ] = 0,
 ) -> dict[str, Any]:
-    """Show one job; with `wait`, respond when it has ended or the time is up."""
-    job = await _require_job(services, job_id)
-    if not wait or job["status"] in FINAL:
-        return job
-    return await _wait_for_end(services, job_id, min(wait, MAX_WAIT_SECONDS))
+    """Show one job and what was tried for it; with `wait`, when it has ended or the time is up."""
+    if wait:
+        await _wait_for_end(services, job_id, min(wait, MAX_WAIT_SECONDS))
+    details = await services.job_details.read(job_id)
+    if details is None:
+        raise unknown_job()
+    [job] = await services.jobs.to_public([details.record])
+    return {**job, **details.public()}
 
 
 @router.get("/jobs/{job_id}/timeline")
@@ -223,7 +226,7 @@ async def _newer_job(services: AppServices, job_id: str) -> ApiError:
     return newer_record("job", records[0].version) if records else unknown_job()
 
 
-async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> dict[str, Any]:
+async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     with services.broadcaster.subscribe(job_id) as subscriber:
         while True:
@@ -231,7 +234,7 @@ async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> d
             job = await _require_job(services, job_id)
             remaining = deadline - time.monotonic()
             if job["status"] in FINAL or remaining <= 0 or subscriber.closed:
-                return job
+                return
             await subscriber.wait(min(remaining, POLL_SECONDS))
 
 

@@ -6,6 +6,7 @@ payload, a live update. A new field that shows a person is added here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 #: Stands for a text.
@@ -16,8 +17,14 @@ _TEXTS: Final = frozenset(
 )
 #: What callers have written, whose parts have names that nobody knows.
 _OBJECTS: Final = frozenset(("metadata",))
-#: Where a sentence may repeat what was sent.
-_SENTENCES: Final = frozenset(("error",))
+#: Fields that show a person in one place: by what they are in. A sentence may repeat what was sent.
+_PLACES: Final[Mapping[str, frozenset[str]]] = {
+    "error": frozenset(("message",)),
+    "thread": frozenset(("id", "url")),
+    "links": frozenset(("profile",)),
+    "settled": frozenset(("note",)),
+    "items": frozenset(("note",)),
+}
 
 
 def mask(value: Any, inside: str = "") -> Any:
@@ -37,6 +44,6 @@ def mask(value: Any, inside: str = "") -> Any:
 def _mask_field(name: str, value: Any, inside: str) -> Any:
     if value is None:
         return None
-    if name in _TEXTS or (name == "message" and inside in _SENTENCES):
+    if name in _TEXTS or name in _PLACES.get(inside, ()):
         return MASK
     return {"masked": True} if name in _OBJECTS else mask(value, name)

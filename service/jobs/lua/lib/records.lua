@@ -132,6 +132,8 @@
 --                 after intent_at and before lost_until
 --   misses        verification lookups that did not find the write
 --   looks         verification lookups that failed
+--   looked        when the last verification lookup was recorded, and what it has read
+--                 (verification_report.py); looked_in: the thread
 --   writing       the sub-queue that its current call was charged as; charged: the claim (fence)
 --                 that was charged
 --   dry           '1' for a dry run
@@ -244,6 +246,13 @@ local function set_fields(job, fields)
   end
   if n > 0 then redis.call('HSET', 'hg:job:' .. job.id, unpack(flat)) end
   if #gone > 0 then redis.call('HDEL', 'hg:job:' .. job.id, unpack(gone)) end
+end
+
+-- The fields that tell what a verification lookup has read; none where there was no lookup. Each is
+-- short enough for a compact hash.
+local function report_fields(seen, now)
+  local numbers, thread = string.match(seen, '^(.+)/(%d*)$')
+  return numbers and {looked = now_digits(now) .. ' ' .. numbers, looked_in = thread} or {}
 end
 
 -- A record that a newer release has written is left to it: whatever leads to the record stays.
