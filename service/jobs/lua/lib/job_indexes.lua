@@ -4,7 +4,7 @@
 --   hg:jobs:code:{code}     the code of its error
 --   hg:jobs:meta:{hash}     an entry of its metadata
 --   hg:who:{key}            a person (people.lua)
--- An earlier release writes none by rule, source, code and metadata; list_jobs.lua does that for
+-- An earlier release writes none by rule, source, code and metadata; index_jobs.lua does that for
 -- it. `upto` of hg:indexed is the seq up to which all jobs are in them.
 --- @include "batch"
 
@@ -53,8 +53,8 @@ local function metadata_of(job)
   return done and type(metadata) == 'table' and metadata or {}
 end
 
--- The keys by which metadata is indexed, in the order in which it has them.
-local function indexed_keys(json, metadata)
+-- The keys of plain and short values, in the order in which metadata has them.
+local function plain_keys(json, metadata)
   local keys, places = {}, {}
   for key, value in pairs(metadata) do
     local text = type(key) == 'string' and plain_text(value)
@@ -70,12 +70,22 @@ local function indexed_keys(json, metadata)
   return keys
 end
 
-local function metadata_indexes(job)
-  if job.metadata == '' then return {} end
-  local metadata, indexes = metadata_of(job), {}
-  for i, key in ipairs(indexed_keys(job.metadata, metadata)) do
+-- The entries by which a job is found.
+local function indexed_metadata(job)
+  local indexed = {}
+  if job.metadata == '' then return indexed end
+  local metadata = metadata_of(job)
+  for i, key in ipairs(plain_keys(job.metadata, metadata)) do
     if i > MOST_ENTRIES then break end
-    indexes[i] = metadata_index(key, plain_text(metadata[key]))
+    indexed[key] = metadata[key]
+  end
+  return indexed
+end
+
+local function metadata_indexes(job)
+  local indexes = {}
+  for key, value in pairs(indexed_metadata(job)) do
+    indexes[#indexes + 1] = metadata_index(key, plain_text(value))
   end
   return indexes
 end
