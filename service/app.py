@@ -28,10 +28,13 @@ from service.api import (
     photo_uploads,
     previews,
     sessions,
+    stats,
     suppressions,
     webhooks,
 )
 from service.api.lookup_fast_path import CachedLookupMiddleware
+from service.api.masking import MaskingMiddleware
+from service.api.query_parameters import refuse_unknown_parameters
 from service.api.store_errors import register_store_errors
 from service.api.webhook_fast_path import WebhookFastPath
 from service.config.bootstrap import boot
@@ -53,7 +56,7 @@ _DESCRIPTION = (
     " looks up profiles and posts, and sends signed callbacks."
 )
 
-_ROUTERS: Final = (
+ROUTERS: Final = (
     webhooks,
     photo_uploads,  # before jobs: it takes multipart forms on the same path
     jobs,
@@ -67,6 +70,7 @@ _ROUTERS: Final = (
     challenges,
     sessions,
     suppressions,
+    stats,
     people,
     health,
     metrics,
@@ -112,14 +116,18 @@ def create_app(
         version=VERSION,
         description=_DESCRIPTION,
         lifespan=lifespan,
-        docs_url=None,  # `api/docs.py` has them
+        openapi_url=None,  # `api/docs.py` has it and its pages
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         responses=errors.DEFAULT_RESPONSES,
     )
-    routes = [*app.routes, *(route for module in _ROUTERS for route in module.router.routes)]
-    for module in _ROUTERS:
+    routes = [*app.routes, *(route for module in ROUTERS for route in module.router.routes)]
+    for module in ROUTERS:
         app.include_router(module.router)
+    # Senders add parameters of their own to webhooks; what counts there is the signed body.
+    refuse_unknown_parameters(app, exempt=webhooks.router.routes)
+    app.add_middleware(MaskingMiddleware)
     app.add_middleware(BodyLimitMiddleware, seconds=settings.body_seconds)
     app.add_middleware(LogContextMiddleware)
     app.add_middleware(CachedLookupMiddleware)

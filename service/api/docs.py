@@ -1,4 +1,7 @@
-"""The documentation's pages, with a policy that lets them load what they need and nothing else."""
+"""The documentation: the OpenAPI document, and pages that show it.
+
+A policy lets the pages load what they need and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,21 @@ import hashlib
 import re
 from typing import Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, JSONResponse
 
 router = APIRouter(include_in_schema=False)
 
 _OPENAPI_URL: Final = "/openapi.json"
 _TITLE: Final = "Heliograph"
 _INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+
+
+@router.get(_OPENAPI_URL)
+async def show_openapi(request: Request) -> JSONResponse:
+    """The OpenAPI document, which FastAPI builds once."""
+    return JSONResponse(request.app.openapi())
 
 
 @router.get("/docs")

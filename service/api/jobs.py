@@ -1,4 +1,4 @@
-"""Jobs: create, show, list, cancel, retry."""
+"""Jobs: create, show, list, cancel, retry, settle."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Response
 
-from service.api.auth import AuditedCaller, Caller, Services
+from service.api.auth import (
+    JobsCaller,
+    NarrowedJobsCaller,
+    NarrowedReadCaller,
+    ReadCaller,
+    Services,
+)
+from service.api.bindings import unknown_job
 from service.api.follower_results import ROWS_RESPONSES, follow_rows, negotiate_format, stored_rows
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.job_filters import METADATA_PARAMETER, JobFilterQuery
 from service.api.multipart import UPLOAD_SCHEMA
 from service.api.pagination import Cursor, Limit, matching, page_response, parse_cursor
 from service.api.record_versions import newer_record
-from service.api.schemas import JobRequest, invalid, utc_now
+from service.api.schemas import JobRequest, SettleRequest, invalid, utc_now
 from service.dependencies import AppServices
 from service.http.errors import ApiError
 from service.jobs.model import FINAL, FOLLOWER_KINDS, JobDraft
@@ -33,7 +40,7 @@ MAX_WAIT_SECONDS: Final = 25
 async def create_job(
     body: JobRequest,
     response: Response,
-    caller: Caller,
+    caller: NarrowedJobsCaller,
     services: Services,
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any]:
@@ -65,7 +72,7 @@ def build_draft(body: JobRequest, services: AppServices) -> JobDraft:
 
 @router.get("/jobs", openapi_extra=METADATA_PARAMETER)
 async def list_jobs(
-    _caller: Caller,
+    caller: NarrowedReadCaller,
     services: Services,
     job_filter: JobFilterQuery,
     cursor: Cursor = None,
@@ -76,15 +83,16 @@ async def list_jobs(
     A page may have fewer jobs than `limit`, even none, although more follow: go on while `next` is
     not null.
     """
+    own = job_filter.within(caller.key.accounts)
     return page_response(
-        await services.job_finder.page(job_filter, cursor=parse_cursor(cursor), limit=limit)
+        await services.job_finder.page(own, cursor=parse_cursor(cursor), limit=limit)
     )
 
 
 @router.get("/jobs/{job_id}")
 async def get_job(
     job_id: str,
-    _caller: Caller,
+    _caller: ReadCaller,
     services: Services,
     wait: Annotated[
         float,
@@ -101,7 +109,7 @@ async def get_job(
 
 
 @router.get("/jobs/{job_id}/timeline")
-async def get_timeline(job_id: str, _caller: Caller, services: Services) -> dict[str, Any]:
+async def get_timeline(job_id: str, _caller: ReadCaller, services: Services) -> dict[str, Any]:
     """List all changes of a job's status (when, by whom, why) and its deliveries."""
     job = await _require_job(services, job_id)
     deliveries = await services.deliveries.of_job(job_id, job["run"])
@@ -111,7 +119,7 @@ async def get_timeline(job_id: str, _caller: Caller, services: Services) -> dict
 @router.get("/jobs/{job_id}/result", response_model=None, responses=ROWS_RESPONSES)
 async def get_result(
     job_id: str,
-    _caller: Caller,
+    caller: ReadCaller,
     services: Services,
     accept: Annotated[
         list[str] | None, Header(description="The format: NDJSON, CSV or JSON")
@@ -131,6 +139,7 @@ async def get_result(
     """Return a job's result; of a follower export the rows so far, as NDJSON, CSV or JSON."""
     job = await _require_job(services, job_id)
     if job["kind"] in FOLLOWER_KINDS:
+        caller.require_people()
         media_type = negotiate_format(", ".join(accept or ()), follow=follow)
         if follow:
             return await follow_rows(services, job, int(cursor or 0), limit)
@@ -141,7 +150,7 @@ async def get_result(
 
 
 @router.post("/jobs/{job_id}/cancel")
-async def cancel_job(job_id: str, caller: AuditedCaller, services: Services) -> dict[str, Any]:
+async def cancel_job(job_id: str, caller: JobsCaller, services: Services) -> dict[str, Any]:
     """Cancel a job that has not written anything; a running job stops before its write."""
     reply = await services.ledger.cancel(job_id, *caller)
     if reply == "none":
@@ -157,7 +166,7 @@ async def cancel_job(job_id: str, caller: AuditedCaller, services: Services) -> 
 
 
 @router.post("/jobs/{job_id}/retry", status_code=202)
-async def retry_job(job_id: str, caller: AuditedCaller, services: Services) -> dict[str, Any]:
+async def retry_job(job_id: str, caller: JobsCaller, services: Services) -> dict[str, Any]:
     """Start the next run of a failed or uncertain job."""
     reply = await services.ledger.retry(job_id, *caller)
     if reply == "none":
@@ -179,6 +188,26 @@ async def retry_job(job_id: str, caller: AuditedCaller, services: Services) -> d
     if reply == "photo_gone":
         message = "The job's photo was deleted when the job ended: create a new job with it."
         raise ApiError(409, "photo_gone", message)
+    return job
+
+
+@router.post("/jobs/{job_id}/settle", operation_id="settle_job")
+async def settle_job(
+    job_id: str, body: SettleRequest, caller: JobsCaller, services: Services
+) -> dict[str, Any]:
+    """Settle an uncertain job: a person has looked whether its write is at Instagram."""
+    reply = await services.ledger.settle(job_id, body.settled_as, *caller, note=body.note)
+    if reply == "none":
+        raise unknown_job()
+    if reply == "newer":
+        raise await _newer_job(services, job_id)
+    job = await _require_job(services, job_id)
+    if reply == "refused":
+        message = f"The job is {job['status']}; only uncertain jobs can be settled."
+        raise ApiError(409, "not_uncertain", message)
+    if reply == "erased":
+        message = "What the job says of a person was erased: settle it without a note."
+        raise ApiError(409, "erased", message)
     return job
 
 
@@ -211,8 +240,3 @@ def _no_longer_kept(job: dict[str, Any]) -> ApiError:
         message = "The rows of this export are no longer kept: start a new one."
         return ApiError(409, "result_gone", message)
     return ApiError(409, "text_gone", "The job's text is no longer kept: create a new job.")
-
-
-def unknown_job() -> ApiError:
-    """Build the 404 error for a job that does not exist."""
-    return ApiError(404, "unknown_job", "There is no such job, or it is no longer kept.")

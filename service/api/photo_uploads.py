@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import Scope
 
-from service.api.auth import Caller, Services
+from service.api.auth import NarrowedJobsCaller, Services
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.multipart import JobUpload
 from service.api.schemas import utc_now
@@ -48,7 +48,7 @@ router = APIRouter(tags=["jobs"], route_class=MultipartRoute)
 async def create_job_with_photo(
     request: Request,
     response: Response,
-    caller: Caller,
+    caller: NarrowedJobsCaller,
     services: Services,
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any] | Response:

@@ -42,7 +42,7 @@ _MESSAGES: Final[Mapping[str, str]] = {
 }
 
 #: Field names that may be repeated to the caller. Anything else could be a secret sent by mistake.
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}(\[[A-Za-z0-9_-]{0,40}\])?")
 _LOCATIONS: Final = ("body", "query", "path", "header")
 
 
@@ -185,7 +185,8 @@ def _invalid_json() -> JSONResponse:
 
 
 def _field_name(problem: Mapping[str, Any]) -> str:
-    names = [str(part) for part in problem["loc"] if part not in _LOCATIONS]
+    location, *rest = problem["loc"] or ("body",)
+    names = [str(part) for part in (rest if location in _LOCATIONS else (location, *rest))]
     plain = (name if _PLAIN_NAME.fullmatch(name) else "(name not shown)" for name in names)
     return ".".join(plain) or "body"
 

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, cast
 import redis.asyncio as aredis
 
 from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.hash_encoding import MOST_PIECES, fields_of
 from service.jobs.lua.read_audit_log import read_audit_log
 from service.jobs.lua.runner import Scripts
 from service.jobs.stored_names import AUDIT_DECISIONS, TIMELINE_BY, public_name
@@ -26,6 +27,7 @@ _MAX_SCANNED: Final = 2_000
 _SCAN_BATCH: Final = 500
 #: What an entry shows of its job; entries of releases before 0.3 have these fields of their own.
 _FROM_JOB: Final = ("to", "post", "pk")
+_RESULT: Final = ("result", *(f"result:{piece}" for piece in range(2, MOST_PIECES + 1)))
 
 #: How much later an entry may be than the timeline's of the same step.
 _SAME_STEP_MS: Final = 5
@@ -103,17 +105,22 @@ class AuditLog:
         """Entries as the API shows them, with whom their jobs are about."""
         async with self._client.pipeline(transaction=False) as pipe:
             for _, fields in entries:
-                pipe.hmget(f"hg:job:{fields.get('job', '')}", *_FROM_JOB)
+                pipe.hmget(f"hg:job:{fields.get('job', '')}", *_names_from_job(fields))
             found = await cast("Awaitable[list[list[bytes | None]]]", pipe.execute())
         return [
-            _to_public(entry_id, {**_known(values), **fields})
+            _to_public(entry_id, fields, _known(_names_from_job(fields), values))
             for (entry_id, fields), values in zip(entries, found, strict=True)
         ]
 
 
-def _known(values: Sequence[bytes | None]) -> dict[str, str]:
-    pairs = zip(_FROM_JOB, values, strict=True)
-    return {name: value.decode() for name, value in pairs if value is not None}
+def _names_from_job(fields: Mapping[str, str]) -> tuple[str, ...]:
+    """The stored names of what an entry shows of its job; of a settlement also what it said."""
+    return _FROM_JOB + (_RESULT if fields["decision"] == "settle" else ())
+
+
+def _known(names: Sequence[str], values: Sequence[bytes | None]) -> dict[bytes, bytes]:
+    pairs = zip(names, values, strict=True)
+    return {name.encode(): value for name, value in pairs if value is not None}
 
 
 class Requester(NamedTuple):
@@ -147,10 +154,34 @@ def audit_entry(decision: str, why: str, requester: Requester, account: str) -> 
     return [part for pair in fields.items() for part in pair]
 
 
-def _to_public(entry_id: str, fields: Mapping[str, str]) -> dict[str, Any]:
+def _note(entry_ms: int, result: str) -> str | None:
+    """The note of the settlement that an entry is of, if the job's result is still the one of it.
+
+    Parameters:
+      entry_ms: When the entry was made, Unix milliseconds.
+      result: The result of its job (JSON), or ''.
+    """
+    settled = json.loads(result or "{}").get("settled")
+    times = (rfc3339(entry_ms - later) for later in range(_SAME_STEP_MS + 1))
+    return settled["note"] if settled and settled["at"] in times else None
+
+
+def _to_public(
+    entry_id: str, entry: Mapping[str, str], from_job: Mapping[bytes, bytes]
+) -> dict[str, Any]:
+    """An entry as the API shows it.
+
+    Parameters:
+      entry_id: Its id in the stream.
+      entry: Its fields.
+      from_job: Fields of its job's hash, as they are stored.
+    """
+    job = fields_of(from_job)
+    fields = {**{name: job[name] for name in _FROM_JOB}, **entry}
+    entry_ms = int(entry_id.partition("-")[0])
     source = json.loads(fields.get("source") or "{}")
     return {
-        "at": rfc3339(int(entry_id.partition("-")[0])),
+        "at": rfc3339(entry_ms),
         "decision": public_name(AUDIT_DECISIONS, fields["decision"]),
         "reason": fields["why"] or None,
         "by": public_name(TIMELINE_BY, fields["by"]) or None,
@@ -164,4 +195,5 @@ def _to_public(entry_id: str, fields: Mapping[str, str]) -> dict[str, Any]:
         "event_id": source.get("event_id"),
         "rule": source.get("rule"),
         "text_hash": fields.get("text_hash"),
+        "note": _note(entry_ms, job["result"]),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import time
 import uuid
 from collections.abc import Sequence
@@ -40,10 +41,12 @@ from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE
 from service.jobs.lua.create_job import create_job
 from service.jobs.lua.group_commit import GroupCommit
+from service.jobs.lua.list_plain_names import list_plain_names
 from service.jobs.lua.preview_job import preview_job
 from service.jobs.lua.prune import prune
 from service.jobs.lua.retry_job import retry_job
 from service.jobs.lua.runner import Scripts
+from service.jobs.lua.settle_job import SettledAs, SettleReply, settle_job
 from service.jobs.model import FINAL, ONLY_BY_ID, JobDraft, Recognition, Status, derived_id
 from service.jobs.replies import Acceptance, Creation, Preview, RetryReply
 from service.jobs.unfinished_events import finish_event
@@ -141,7 +144,8 @@ class Ledger:
           recognition: How to find the event if it is stored under another id or in another shape.
         """
         entries = self._event_entries(source, event.id, drafts)
-        envelope = encode_event(source, event, entries, status, notes, recognition)
+        tombstones = self._person_keys.tombstones
+        envelope = encode_event(source, event, entries, status, notes, recognition, tombstones)
         packed = self._compressor.compress(body)
         if self._cipher.enabled:
             envelope["encrypted"] = True
@@ -190,21 +194,23 @@ class Ledger:
         """Add the jobs of rules that have none for this event yet.
 
         Parameters:
-          by: Who asks for it, for the audit log.
+          by: Who asks for it, for the audit log and the timelines of the jobs.
           address: Where that came from.
 
         Returns:
           The ids of all its jobs; None if the event is not stored any more.
         """
-        entries = self._event_entries(source, event_id, drafts)
+        entries = [{**each, "by": by} for each in self._event_entries(source, event_id, drafts)]
         event, ids = f"{source}:{event_id}", None
         reference = dumps({"source": source, "event_id": event_id})
         await finish_event(self._scripts, event)
+        [known] = await self._scripts.run(list_plain_names(event))
+        tombstones = dumps(self._person_keys.tombstones.current(known))
         for at in range(0, max(len(entries), 1), JOBS_AT_ONCE):
             some = dumps(entries[at : at + JOBS_AT_ONCE])
             # One act, however many steps it takes.
             who = ("", "") if at else (by, address)
-            call = add_event_jobs(event, some, dumps(list(notes)), *who, reference)
+            call = add_event_jobs(event, some, dumps(list(notes)), *who, reference, tombstones)
             ids = await self._scripts.run(call)
         return ids
 
@@ -221,8 +227,8 @@ class Ledger:
         job_id = derived_id("job", "api", caller, uuid.uuid4().hex)
         key = f"hg:idem:{derived_id('idem', caller, idempotency_key)}" if idempotency_key else ""
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
-        entry = encrypt_text(encode_draft(job_id, draft, source, self._person_keys), self._cipher)
-        photo = b""
+        entry = encode_draft(job_id, draft, source, self._person_keys) | {"by": f"api:{caller}"}
+        entry, photo = encrypt_text(entry, self._cipher), b""
         if isinstance(draft.photo, Photo):
             entry, photo = self._encrypt_photo(entry, draft.photo.jpeg)
         request_hash = hashlib.sha256(request.encode()).hexdigest()
@@ -254,6 +260,13 @@ class Ledger:
     async def retry(self, job_id: str, by: str, address: str = "") -> RetryReply:
         """Open the next run of a failed or uncertain job."""
         return await self._scripts.run(retry_job(job_id, by, address))
+
+    async def settle(
+        self, job_id: str, settled_as: SettledAs, by: str, address: str = "", *, note: str | None
+    ) -> SettleReply:
+        """End an uncertain job as a person says that its write went."""
+        to = {"sent": Status.SUCCEEDED, "not_sent": Status.FAILED}[settled_as]
+        return await self._scripts.run(settle_job(job_id, to, by, address, json.dumps(note)))
 
     async def prune(self) -> int:
         """Delete records whose retention has ended; returns how many."""

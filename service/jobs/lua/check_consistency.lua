@@ -161,7 +161,7 @@ end
 -- walk that does it has passed the job.
 local function due_indexes(job)
   local upto = tonumber(redis.call('HGET', 'hg:indexed', 'upto') or 0)
-  return tonumber(job.seq) <= upto and lists_of(job) or first_indexes(job)
+  return tonumber(job.seq) <= upto and lists_of(job) or job_indexes.first(job)
 end
 
 local function check_job(id)

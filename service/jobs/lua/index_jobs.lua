@@ -16,7 +16,7 @@ local position, missing = POSITIONS[which], 0
 local function index(id)
   local done, job = pcall(load_job, id)
   if not done or not job or is_newer(job) then return end
-  local sound, indexes = pcall(added_indexes, job)
+  local sound, indexes = pcall(job_indexes.added, job)
   for _, each in ipairs(sound and indexes or {}) do
     missing = missing + redis.call('ZADD', each, job.seq, id)
   end

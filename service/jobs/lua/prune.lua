@@ -7,6 +7,7 @@
 --        newer release has written.
 --- @include "follower_pages"
 --- @include "deliveries"
+--- @include "event_records"
 local limit = unpack(ARGV)
 -- The most runs of a job whose deliveries are dropped with it in one step.
 local MAX_RUNS = 10
@@ -36,6 +37,7 @@ local function prune_job(id)
   for _, index in ipairs(lists_of(job)) do redis.call('ZREM', index, id) end
   redis.call('DEL', 'hg:job:' .. id, 'hg:jobtext:' .. id, 'hg:jobphoto:' .. id, 'hg:jobtl:' .. id)
   if is_follower_export(job) then redis.call('UNLINK', rows_key(id), seen_key(id)) end
+  if job.kind == 'report' then redis.call('DEL', report_key(id)) end
   dropped = dropped + 1
   if job.callback == '' then return end
   -- Those of a job that was retried very often are entries of their own.
@@ -52,10 +54,7 @@ end
 
 local function prune_event(member)
   if is_left_to_newer(member, 'hg:event:' .. member) then return end
-  redis.call('ZREM', 'hg:events', member)
-  redis.call('ZREM', 'hg:unfinished', member)
-  redis.call('DEL', 'hg:event:' .. member, 'hg:eventbody:' .. member, 'hg:encbody:' .. member,
-    'hg:deferred:' .. member)
+  event_records.drop(member)
   dropped = dropped + 1
 end
 

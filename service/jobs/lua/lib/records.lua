@@ -49,7 +49,8 @@
 --   hg:sent:{account}            zset ms -> the token of each DM that was about to be sent then
 --   hg:retention                 zset ms -> id or source:id: when to prune it
 --   hg:paused                    hash: why, note, since; while it exists nothing is written or read
---   hg:acct:{a}                  hash: hold, hold_note, hold_since; resuming; paused, paused_note;
+--   hg:acct:{a}                  hash: hold, hold_note, hold_since, hold_met (account_holds.lua);
+--                                resuming; paused, paused_note;
 --                                pause:{kind}; cool:{kind|*}, cool_at:{kind|*}, cool_why:{kind|*}
 --                                (the end of a cooldown, its beginning and reason); cools:{code}
 --                                (how often, for ever longer ones); gap:{limit} (ms: when one more
@@ -78,6 +79,8 @@
 --                                in flight (lookup_cache.lua)
 --   hg:rows:{id}, hg:walked:{id} rows of a follower export, and the user ids in them
 --                                (follower_pages.lua)
+--   hg:report:{id}               the file of a report (store_report.lua); expires by itself
+--   hg:stats:{hour}              hash: how often what ended in that hour (stats.lua); expires
 --   hg:idem:{hash}               hash of one idempotency key; expires by itself
 --   hg:feed                      stream: the latest few thousand timeline entries and progress
 --                                reports, for live subscribers (service/live/event_stream.py)
@@ -92,15 +95,15 @@
 --                 persons was erased
 --   encrypted_as  the id that the text was encrypted for, where the job got another
 --   seq           place in the order of everything
---   kind          dm | comment | lookup | followers | following
---   account       name of the account that does it
+--   kind          dm | comment | lookup | followers | following | report
+--   account       name of the account that does it; of a report the queue that it waits in
 --   status        see model.py
 --   to, post      recipient of a DM, or whom or what to read; post to comment on
 --   callback      name of the callback endpoint; '' for none
 --   metadata      the caller's own (JSON)
 --   source        what asked for it (JSON: source, event_id, rule, api_key)
 --   prio          0 to 9, higher goes first
---   run           1, and one more with every retry by a person
+--   run           1, and one more each time that a person retries or settles it
 --   created, run_at, expires, started, finished    times; expires 0 for never
 --   attempts      attempts begun in this run
 --   strikes       failed attempts in this run that were the job's own doing
@@ -137,6 +140,7 @@
 --                 follower_pages.lua
 --   counted, limited, mark, mark_page, repeats, slow    [followers, following] see
 --                 follower_ends.lua
+--   report        [report] what it is about (JSON, service/reports/request.py)
 --   barren, paged [followers, following] pages in a row without a new user; the claim (fence) that
 --                 stored the last page
 --- @include "config"
@@ -150,7 +154,7 @@ local MAX_ATTEMPTS = 50
 local FINAL = {succeeded = true, failed = true, canceled = true, expired = true, uncertain = true}
 
 -- Kinds that write nothing, by the sub-queue in which they wait.
-local READ_KINDS = {lookup = 'lookup', followers = 'walk', following = 'walk'}
+local READ_KINDS = {lookup = 'lookup', followers = 'walk', following = 'walk', report = 'report'}
 
 local function is_follower_export(job) return READ_KINDS[job.kind] == 'walk' end
 
@@ -211,7 +215,7 @@ end
 
 -- Changes fields of a job, in the store and in `job`.
 local function set_fields(job, fields)
-  reindex(job, fields)
+  job_indexes.reindex(job, fields)
   local flat, n, gone = {}, 0, {}
   for name, value in pairs(fields) do
     if type(value) == 'number' then value = digits(value) end
@@ -244,6 +248,8 @@ local function is_for_newer(id)
   local v, kind = unpack(redis.call('HMGET', 'hg:job:' .. id, 'v', 'kind'))
   return is_newer({v = v}) or (kind and not CONF.actors[kind]) or false
 end
+
+local function report_key(id) return 'hg:report:' .. id end
 
 local function is_delivery(id) return string.sub(id, 1, 4) == 'dlv_' end
 

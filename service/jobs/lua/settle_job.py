@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from typing import Literal
+
+from service.jobs.lua.call import ScriptCall, word
+
+SettledAs = Literal["sent", "not_sent"]
+SettleReply = Literal["ok", "refused", "erased", "newer", "none"]
+
+
+def settle_job(job_id: str, to: str, by: str, address: str, note: str) -> ScriptCall[SettleReply]:
+    """End an uncertain job as a person says that its write went (settle_job.lua).
+
+    Parameters:
+      to: succeeded or failed.
+      note: Their words as JSON, or null.
+    """
+    return ScriptCall("settle_job", (job_id, to, by, address, note), word)
