@@ -15,6 +15,7 @@ from service.api.job_filters import METADATA_PARAMETER, JobFilterQuery
 from service.api.multipart import UPLOAD_SCHEMA
 from service.api.pagination import Cursor, Limit, matching, page_response, parse_cursor
 from service.api.record_versions import newer_record
+from service.api.report_files import report_file
 from service.api.schemas import JobRequest, SettleRequest, invalid, utc_now
 from service.dependencies import AppServices
 from service.http.errors import ApiError
@@ -130,13 +131,18 @@ async def get_result(
         bool, Query(description="Stream new rows until the export ends (NDJSON only)")
     ] = False,
 ) -> Response | dict[str, Any]:
-    """Return a job's result; of a follower export the rows so far, as NDJSON, CSV or JSON."""
+    """Return a job's result.
+
+    Of a follower export, the rows so far, as NDJSON, CSV or JSON; of a report, its file.
+    """
     job = await _require_job(services, job_id)
     if job["kind"] in FOLLOWER_KINDS:
         media_type = negotiate_format(", ".join(accept or ()), follow=follow)
         if follow:
             return await follow_rows(services, job, int(cursor or 0), limit)
         return await stored_rows(services, job, media_type, int(cursor or 0), limit)
+    if job["kind"] == "report":
+        return await report_file(services, job)
     if job["result"] is None:
         raise ApiError(409, "no_result", f"The job is {job['status']} and has no result.")
     return {"result": job["result"]}
@@ -186,7 +192,7 @@ async def retry_job(job_id: str, caller: JobsCaller, services: Services) -> dict
 
 @router.post("/jobs/{job_id}/settle", operation_id="settle_job")
 async def settle_job(
-    job_id: str, body: SettleRequest, caller: AuditedCaller, services: Services
+    job_id: str, body: SettleRequest, caller: JobsCaller, services: Services
 ) -> dict[str, Any]:
     """Settle an uncertain job: a person has looked whether its write is at Instagram."""
     reply = await services.ledger.settle(job_id, body.settled_as, *caller, note=body.note)

@@ -20,6 +20,7 @@ from service.config.settings import Settings
 from service.deliveries.endpoints import CallbackEndpoint
 from service.network.ip_filter import IpFilter
 from service.photos.converter import PhotoConverter
+from service.reports.store import ReportStore
 from tests.support.ledger import LedgerHarness
 
 _SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -54,6 +55,7 @@ def make_runtime(ledger: LedgerHarness, *endpoints: CallbackEndpoint, **parts: A
         "callback_client": CallbackClient(GuardedBackend(filtered), version="1.2.3"),
         "photos": ledger.photos,
         "photo_fetcher": PhotoFetcher(PhotoDownloader(filtered, version="1.2.3"), PhotoConverter()),
+        "reports": ReportStore(client, config),
         "heartbeat": LeaseHeartbeat(url, config),
     }
     return Runtime(**usual | parts)
