@@ -27,6 +27,7 @@ from service.http.connections import ConnectionLimits, Connections
 from service.http.failed_authentication import FailedAuthentication
 from service.http.shared_timeout import SharedTimeout
 from service.jobs.audit_log import AuditLog
+from service.jobs.job_accounts import JobAccounts
 from service.jobs.job_finder import JobFinder
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
@@ -71,6 +72,7 @@ class AppServices:
     client: aredis.Redis
     ledger: Ledger
     jobs: JobQueries
+    job_accounts: JobAccounts
     job_finder: JobFinder
     readiness: Readiness
     deliveries: Deliveries
@@ -142,6 +144,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         connections=connections,
         client=client,
         ledger=Ledger(client, script_config, cipher),
+        job_accounts=JobAccounts(client),
         jobs=queries,
         job_finder=JobFinder(client, script_config, queries),
         readiness=Readiness(client, script_config),

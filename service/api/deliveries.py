@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
 
-from service.api.auth import ReadCaller, Services
+from service.api.auth import NarrowedReadCaller, ReadCaller, Services
+from service.api.bindings import own_deliveries, own_page, unknown_delivery
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.deliveries.store import DeliveryStatus
-from service.http.errors import ApiError
+from service.jobs.queries import Page
 
 router = APIRouter(tags=["deliveries"])
 
 
 @router.get("/deliveries")
 async def list_deliveries(
-    _caller: ReadCaller,
+    caller: NarrowedReadCaller,
     services: Services,
     status: DeliveryStatus | None = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """List deliveries, newest first."""
-    return page_response(
-        await services.deliveries.page(status, cursor=parse_cursor(cursor), limit=limit)
-    )
+
+    async def read(at: int | None) -> Page:
+        return await services.deliveries.page(status, cursor=at, limit=limit)
+
+    own = partial(own_deliveries, services, caller)
+    return page_response(await own_page(caller, read, own, parse_cursor(cursor)))
 
 
 @router.get("/deliveries/{delivery_id}")
@@ -33,7 +38,5 @@ async def get_delivery(delivery_id: str, _caller: ReadCaller, services: Services
     """Show one delivery with its payload and all attempts."""
     delivery = await services.deliveries.read(delivery_id)
     if delivery is None:
-        raise ApiError(
-            404, "unknown_delivery", "There is no such delivery, or it is no longer kept."
-        )
+        raise unknown_delivery()
     return delivery

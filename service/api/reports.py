@@ -9,11 +9,9 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from service.api.auth import JobsCaller, Services
-from service.api.callers import Caller
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.schemas import Metadata, Name, check_callback, invalid
 from service.dependencies import AppServices
-from service.http.errors import ApiError
 from service.jobs.model import REPORTS_QUEUE, JobDraft
 from service.reports.request import ReportFormat, ReportRequest
 from service.stats.period import InvalidPeriod, Period
@@ -90,18 +88,6 @@ async def create_report(
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any]:
     """Create a job that makes a report; `GET /jobs/{id}/result` returns its file."""
-    _refuse_bound_key(caller)
     request = json.dumps({"report": body.model_dump(mode="json")}, sort_keys=True)
     draft = body.draft(services, await services.stats.now_ms())
-    return await create_job_once(
-        services, draft, response, caller.key_name, idempotency_key, request
-    )
-
-
-def _refuse_bound_key(caller: Caller) -> None:
-    if caller.key.accounts is not None:
-        message = (
-            f"The key `{caller.key_name}` is bound to accounts, and a report is about all of them:"
-            " GET /stats counts those of the key."
-        )
-        raise ApiError(403, "forbidden", message)
+    return await create_job_once(services, draft, response, caller, idempotency_key, request)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 
-from service.api.auth import ReadCaller, Services
+from service.api.auth import Services, UnmaskedReadCaller
 from service.api.models.stats import Stats
 from service.api.schemas import invalid
 from service.stats.period import MAX_DAYS, InvalidPeriod, Period
@@ -48,7 +48,7 @@ End = Annotated[
     responses=_RESPONSES,
 )
 async def get_stats(
-    caller: ReadCaller,
+    caller: UnmaskedReadCaller,
     services: Services,
     start: Start = None,
     end: End = None,

@@ -51,15 +51,15 @@ local function erase(id, to, pk, to_key, pk_key, new_names)
   end
   local why_not = end_unended(job)
   if why_not then return why_not end
-  keep_repeat(job, pk_key)
-  keep_suppressions(job, to, to_key)
-  if pk_key ~= '' then keep_suppressions(job, pk, pk_key) end
-  keep_idempotency(job)
+  erasure.keep_repeat(job, pk_key)
+  erasure.keep_suppressions(job, to, to_key)
+  if pk_key ~= '' then erasure.keep_suppressions(job, pk, pk_key) end
+  erasure.keep_idempotency(job)
   tombstones.replace_once(job, new_names)
-  erase_events(job, new_names)
-  erase_caches(job)
-  erase_record(job, now)
-  erase_deliveries(job)
+  erasure.erase_events(job, new_names)
+  erasure.erase_caches(job)
+  erasure.erase_record(job, now)
+  erasure.erase_deliveries(job)
   return 'erased'
 end
 

@@ -10,8 +10,8 @@ local function about_hold(remark, met)
     accepts_code = asks.accepts_code, instagram = met.said}
 end
 
--- Begins with when the hold began: a release that does not know the field leaves it to a later hold,
--- which it does not belong to.
+-- Begins with when the hold began: a release that does not know the field leaves it to a later
+-- hold, which it does not belong to.
 local function hold_met(key, met)
   local said = met.said and cjson.encode(met.said) or '{}'
   return redis.call('HGET', key, 'hold_since') .. ' ' .. met.job .. ' ' .. said
@@ -20,9 +20,9 @@ end
 -- Holds the account until a person resumes it. A hold for an error keeps its first reason, and
 -- takes the place of a pause; the pause comes back when a verification code has ended the hold.
 -- `remark` ('' for none): why a person paused it; for an error, what happened and what to do.
--- `address`: where a person's pause came from. `met` (nil for a pause): {job: which one met it, asks:
--- what it asks of a person, said: what Instagram said}, the last two as service/accounts/holds.py
--- has them.
+-- `address`: where a person's pause came from. `met` (nil for a pause): {job: which one met it,
+-- asks: what it asks of a person, said: what Instagram said}, the last two as
+-- service/accounts/holds.py has them.
 local function hold_account(account, reason, remark, by, now, address, met)
   local key = 'hg:acct:' .. account
   redis.call('SADD', 'hg:accts', account)

@@ -8,6 +8,8 @@
 -- it. `upto` of hg:indexed is the seq up to which all jobs are in them.
 --- @include "batch"
 
+local job_indexes = {}
+
 -- What of a job's metadata is indexed: the first entries with plain values, as far as both are
 -- short. In characters (job_filter.py).
 local MOST_ENTRIES, LONGEST_KEY, LONGEST_VALUE = 4, 40, 100
@@ -24,7 +26,7 @@ local function person_index(key) return 'hg:who:' .. key end
 local function code_index(code) return 'hg:jobs:code:' .. code end
 
 -- Nil for a text that is not written as numbers are. As Lua reads them, numbers may be hexadecimal.
-local function number_of(text)
+function job_indexes.number_of(text)
   return string.find(text, '^%-?%d[%d.eE+-]*$') and tonumber(text) or nil
 end
 
@@ -34,21 +36,21 @@ local function is_short(text, most)
 end
 
 -- Metadata may have a number where a query has a text: both lead to the same index.
-local function metadata_index(key, text)
-  local number = number_of(text)
+function job_indexes.metadata_index(key, text)
+  local number = job_indexes.number_of(text)
   if number then text = string.format('%.17g', number) end
   return 'hg:jobs:meta:' .. string.sub(redis.sha1hex(#key .. ':' .. key .. text), 1, 20)
 end
 
 -- The text of a plain value in metadata; nil for others.
-local function plain_text(value)
+function job_indexes.plain_text(value)
   local kind = type(value)
   if kind == 'string' or kind == 'boolean' then return tostring(value) end
   return kind == 'number' and string.format('%.17g', value) or nil
 end
 
 -- An object of a job's metadata, in which nobody vouches for anything but that it is JSON.
-local function metadata_of(job)
+function job_indexes.metadata_of(job)
   local done, metadata = pcall(cjson.decode, job.metadata)
   return done and type(metadata) == 'table' and metadata or {}
 end
@@ -57,7 +59,7 @@ end
 local function indexed_keys(json, metadata)
   local keys, places = {}, {}
   for key, value in pairs(metadata) do
-    local text = type(key) == 'string' and plain_text(value)
+    local text = type(key) == 'string' and job_indexes.plain_text(value)
     if text and is_short(key, LONGEST_KEY) and is_short(text, LONGEST_VALUE) then
       keys[#keys + 1] = key
       places[key] = string.find(json, '"' .. key .. '":', 1, true) or #json
@@ -72,24 +74,25 @@ end
 
 local function metadata_indexes(job)
   if job.metadata == '' then return {} end
-  local metadata, indexes = metadata_of(job), {}
+  local metadata, indexes = job_indexes.metadata_of(job), {}
   for i, key in ipairs(indexed_keys(job.metadata, metadata)) do
     if i > MOST_ENTRIES then break end
-    indexes[i] = metadata_index(key, plain_text(metadata[key]))
+    indexes[i] = job_indexes.metadata_index(key, job_indexes.plain_text(metadata[key]))
   end
   return indexes
 end
 
 -- What created a job, from the JSON that a process has written: a quote within a text is escaped.
-local function rule_of(job) return string.match(job.source, '"rule":"([^"]*)"') end
+function job_indexes.rule_of(job) return string.match(job.source, '"rule":"([^"]*)"') end
 
-local function source_of(job) return string.match(job.source, '"source":"([^"]*)"') end
+function job_indexes.source_of(job) return string.match(job.source, '"source":"([^"]*)"') end
 
-local function code_of(job) return string.match(job.error, '"code":"([^"]*)"') end
+function job_indexes.code_of(job) return string.match(job.error, '"code":"([^"]*)"') end
 
 -- The indexes by what created a job and what its caller has said of it.
 local function origin_indexes(job)
-  local indexes, rule, source = metadata_indexes(job), rule_of(job), source_of(job)
+  local indexes = metadata_indexes(job)
+  local rule, source = job_indexes.rule_of(job), job_indexes.source_of(job)
   if rule then indexes[#indexes + 1] = 'hg:jobs:rule:' .. rule end
   if source then indexes[#indexes + 1] = 'hg:jobs:source:' .. source end
   return indexes
@@ -97,7 +100,7 @@ end
 
 -- The indexes that an earlier release does not write.
 local function added_indexes(job)
-  local indexes, code = origin_indexes(job), code_of(job)
+  local indexes, code = origin_indexes(job), job_indexes.code_of(job)
   if code then indexes[#indexes + 1] = code_index(code) end
   return indexes
 end
@@ -118,14 +121,14 @@ local function lists_of(job)
 end
 
 -- Lists a new job by what created it.
-local function index_origin(job)
+function job_indexes.index_origin(job)
   for _, index in ipairs(origin_indexes(job)) do add_to_index(index, job.seq, job.id) end
 end
 
 -- Moves a job between the indexes of fields that are about to change; called before they do.
-local function reindex(job, fields)
+function job_indexes.reindex(job, fields)
   if fields.error and fields.error ~= job.error then
-    local before, after = code_of(job), code_of(fields)
+    local before, after = job_indexes.code_of(job), job_indexes.code_of(fields)
     if before then redis.call('ZREM', code_index(before), job.id) end
     if after then add_to_index(code_index(after), job.seq, job.id) end
   end

@@ -215,7 +215,7 @@ end
 
 -- Changes fields of a job, in the store and in `job`.
 local function set_fields(job, fields)
-  reindex(job, fields)
+  job_indexes.reindex(job, fields)
   local flat, n, gone = {}, 0, {}
   for name, value in pairs(fields) do
     if type(value) == 'number' then value = digits(value) end
