@@ -22,6 +22,7 @@ from service.api.job_filters import METADATA_PARAMETER, JobFilterQuery
 from service.api.multipart import UPLOAD_SCHEMA
 from service.api.pagination import Cursor, Limit, matching, page_response, parse_cursor
 from service.api.record_versions import newer_record
+from service.api.report_files import report_file
 from service.api.schemas import JobRequest, SettleRequest, invalid, utc_now
 from service.dependencies import AppServices
 from service.http.errors import ApiError
@@ -139,7 +140,10 @@ async def get_result(
         bool, Query(description="Stream new rows until the export ends (NDJSON only)")
     ] = False,
 ) -> Response | dict[str, Any]:
-    """Return a job's result; of a follower export the rows so far, as NDJSON, CSV or JSON."""
+    """Return a job's result.
+
+    Of a follower export, the rows so far, as NDJSON, CSV or JSON; of a report, its file.
+    """
     job = await _require_job(services, job_id)
     if job["kind"] in FOLLOWER_KINDS:
         caller.require_people()
@@ -147,6 +151,8 @@ async def get_result(
         if follow:
             return await follow_rows(services, job, int(cursor or 0), limit)
         return await stored_rows(services, job, media_type, int(cursor or 0), limit)
+    if job["kind"] == "report":
+        return await report_file(services, job)
     if job["result"] is None:
         raise ApiError(409, "no_result", f"The job is {job['status']} and has no result.")
     return {"result": job["result"]}

@@ -266,8 +266,6 @@ local function is_for_newer(id)
   return is_newer({v = v}) or (kind and not CONF.actors[kind]) or false
 end
 
-local function report_key(id) return 'hg:report:' .. id end
-
 local function is_delivery(id) return string.sub(id, 1, 4) == 'dlv_' end
 
 local function is_claimed_by(job, owner, fence)
