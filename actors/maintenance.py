@@ -5,6 +5,7 @@ from __future__ import annotations
 from dramatiq.middleware import CurrentMessage
 
 from actors.runtime import Runtime
+from service.jobs.event_index import EventIndex
 from service.jobs.lua.runner import drop_unused
 from service.logging.setup import get_logger
 from service.people.index import PersonIndex
@@ -14,6 +15,8 @@ LOCK_SECONDS = 3600
 #: Jobs that one run looks at to list those of older releases under their persons: all that a busy
 #: installation creates in between, and more, so that after a deploy it catches up.
 MAX_LISTED = 20_000
+#: The same for events, of which a busy installation has more than jobs.
+MAX_INDEXED = 100_000
 
 _log = get_logger(__name__)
 
@@ -24,11 +27,13 @@ async def retention(runtime: Runtime) -> None:
         return
     dropped = await runtime.ledger.prune()
     listed = await PersonIndex(runtime.client, runtime.config.script_config).complete(MAX_LISTED)
+    indexed = await EventIndex(runtime.client, runtime.config.script_config).complete(MAX_INDEXED)
     _log.info(
         "pruned expired records",
         records=dropped,
         libraries=await drop_unused(runtime.client),
         listed_under_persons=listed.listed,
+        indexed_events=indexed,
     )
 
 

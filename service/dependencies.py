@@ -19,6 +19,7 @@ from service.config.config import Config
 from service.config.settings import Settings
 from service.deliveries.store import Deliveries
 from service.encryption.cipher import Cipher
+from service.events.event_finder import EventFinder
 from service.events.rules import RuleSet
 from service.events.sources import ResolvedSource, resolve_sources
 from service.followers.rows import FollowerRows
@@ -68,6 +69,7 @@ class AppServices:
     client: aredis.Redis
     ledger: Ledger
     jobs: JobQueries
+    events: EventFinder
     readiness: Readiness
     deliveries: Deliveries
     accounts: AccountControls
@@ -123,6 +125,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
     )
     limits = ConnectionLimits.of(open_file_limit(), settings.max_body_bytes)
     connections = Connections(limits, reporter.count)
+    queries = JobQueries(client, script_config, cipher)
     return AppServices(
         settings=settings,
         config=config,
@@ -135,7 +138,8 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         connections=connections,
         client=client,
         ledger=Ledger(client, script_config, cipher),
-        jobs=JobQueries(client, script_config, cipher),
+        jobs=queries,
+        events=EventFinder(client, script_config, queries),
         readiness=Readiness(client, script_config),
         deliveries=Deliveries(client, script_config),
         accounts=AccountControls(client, script_config),

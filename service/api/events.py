@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from service.api.auth import AuditedCaller, Caller, Services
+from service.api.list_filters import Created, NameFilter, Separate
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.api.record_versions import is_newer, newer_record
 from service.dependencies import AppServices
 from service.encryption.cipher import Unreadable
+from service.events.event_filter import EventFilter, EventOutcome, EventStatus
 from service.events.parsing import parse_stored
 from service.http.errors import ApiError
 from service.jobs.audit_log import Requester
@@ -29,12 +31,48 @@ SourceName = Annotated[
 ]
 
 
+async def _event_filter(
+    created: Created,
+    source: Annotated[
+        NameFilter | None, Query(description="Name of the source that sent it")
+    ] = None,
+    event_type: Annotated[
+        NameFilter | None,
+        Query(alias="type", description="Its type; `*` and `?` match as in rules"),
+    ] = None,
+    status: Annotated[
+        list[Annotated[EventStatus, Separate]] | None,
+        Query(description="Its status; repeat it for one of several"),
+    ] = None,
+    rule: Annotated[NameFilter | None, Query(description="Name of a rule that was for it")] = None,
+    outcome: Annotated[
+        EventOutcome | None,
+        Query(description="What that rule, or else any, says of it; or that none made a job"),
+    ] = None,
+) -> EventFilter:
+    return EventFilter(
+        source=source,
+        type=event_type,
+        statuses=tuple(dict.fromkeys(status or ())),
+        rule=rule,
+        outcome=outcome,
+        created_since_ms=created.since_ms,
+        created_until_ms=created.until_ms,
+    )
+
+
 @router.get("/events")
 async def list_events(
-    _caller: Caller, services: Services, cursor: Cursor = None, limit: Limit = 50
+    _caller: Caller,
+    services: Services,
+    event_filter: Annotated[EventFilter, Depends(_event_filter)],
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> dict[str, Any]:
-    """List events, newest first."""
-    return page_response(await services.jobs.events(cursor=parse_cursor(cursor), limit=limit))
+    """List events, newest first; a page may be short although `next` goes on."""
+    return page_response(
+        await services.events.page(event_filter, cursor=parse_cursor(cursor), limit=limit)
+    )
 
 
 @router.post("/events/{event_id:path}/replay", status_code=202)
@@ -84,7 +122,7 @@ async def _run_new_rules(
     rules = {record.source.get("rule") for record in await services.jobs.records(event.jobs)}
     parsed = parse_stored(source.scheme, event.id, event.type, body)
     plan = services.rules.plan(event.source, parsed, skip=frozenset(rule for rule in rules if rule))
-    notes = [*event.notes, *(result.as_dict() for result in plan.results)]
+    notes = [*event.notes, *plan.notes()]
     jobs = await services.ledger.replay(
         event.source, event.id, plan.drafts, notes[-100:], **caller._asdict()
     )

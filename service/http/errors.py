@@ -42,7 +42,9 @@ _MESSAGES: Final[Mapping[str, str]] = {
 }
 
 #: Field names that may be repeated to the caller. Anything else could be a secret sent by mistake.
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}(\[[A-Za-z0-9_-]{0,40}\])?")
+_PLAIN_NAME: Final = re.compile(
+    r"[A-Za-z_][A-Za-z0-9_-]{0,39}(\[[A-Za-z0-9_-]{0,40}\])?|[0-9]{1,4}"
+)
 _LOCATIONS: Final = ("body", "query", "path", "header")
 
 

@@ -16,6 +16,7 @@ import redis
 
 from actors.lease_heartbeat import BEAT_BATCH
 from service.config.pacing import PACE_KINDS, Pacing
+from service.events.event_filter import EventFilter
 from service.jobs.actor_routes import QUEUES
 from service.jobs.consistency_check import PAGE
 from service.jobs.high_water_mark import HighWaterMark
@@ -124,7 +125,7 @@ class Probe:
             "account": partial(shop.controls.show, BUSY),
             "preview": partial(shop.ledger.preview, wanted, caller="bench"),
             "audit, 500": partial(run, read_audit_log("nobody", "+", 500, PAGE_OF_JOBS)),
-            "events": partial(shop.queries.events, cursor=None, limit=PAGE_OF_JOBS),
+            "events": partial(shop.events.page, EventFilter(), cursor=None, limit=PAGE_OF_JOBS),
             "heartbeat, nothing due": partial(run, _beat()),
             f"rescue, {RESCUE_BATCH}": partial(run, sweep),
             f"doctor, {PAGE} jobs": partial(run, doctor),

@@ -13,6 +13,7 @@
 --- @include "notify"
 --- @include "create_job"
 --- @include "people"
+--- @include "event_indexes"
 --- @include "deferred_jobs"
 --- @include "history"
 local process, number, seen, age = unpack(ARGV, 1, 4)
@@ -51,7 +52,7 @@ local function store(envelope, body, name, status, jobs, notes)
   -- The body is encrypted for the id that it came with.
   if name ~= envelope.id then redis.call('HSET', key, 'encrypted_as', envelope.id) end
   if body then store_body(member, envelope, body) end
-  add_to_index('hg:events', seq, member)
+  index_event({seq = seq, type = envelope.type, status = status, notes = notes}, member)
   retain_until(member, digits(now + CONF.keep))
   add_to_set('hg:sources', envelope.source)
 end
@@ -128,6 +129,8 @@ local function store_shape(event, envelope, body)
     'encrypted_as', envelope.id)
   redis.call('DEL', 'hg:encbody:' .. member, 'hg:eventbody:' .. member)
   store_body(member, envelope, body)
+  reindex_event(event, {seq = event.seq, type = envelope.type, status = event.status,
+    notes = envelope.notes}, member)
 end
 
 -- The most jobs that one step creates for another shape.

@@ -8,11 +8,12 @@
 --        lists an erased job keeps no body.
 --- @include "create_job"
 --- @include "people"
+--- @include "event_indexes"
 local event, entries, notes, by, address, reference = unpack(ARGV)
 local key = 'hg:event:' .. event
-local jobs, v = unpack(redis.call('HMGET', key, 'jobs', 'v'))
-if not jobs or is_newer({v = v}) then return false end
-local now, ids, seen = now_ms(), cjson.decode(jobs), {}
+local before = load_hash(key)
+if not before or is_newer(before) then return false end
+local now, ids, seen = now_ms(), cjson.decode(before.jobs), {}
 for _, id in ipairs(ids) do seen[id] = true end
 for _, entry in ipairs(cjson.decode(entries)) do
   local id = create_job(entry, entry.source, now)
@@ -23,7 +24,9 @@ for _, entry in ipairs(cjson.decode(entries)) do
     ids[#ids + 1] = id
   end
 end
-jobs = #ids > 0 and cjson.encode(ids) or '[]'
+local jobs = #ids > 0 and cjson.encode(ids) or '[]'
 redis.call('HSET', key, 'jobs', jobs, 'notes', notes)
+reindex_event(before, {seq = before.seq, type = before.type, status = before.status,
+  notes = notes}, event)
 if by ~= '' then audit(now, 'replay', '', by, '*', {source = reference}, address) end
 return jobs

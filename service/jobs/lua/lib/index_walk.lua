@@ -1,0 +1,61 @@
+-- Walks indexes (zsets seq -> member) from the newest entry down, a bounded number of entries.
+
+-- Entries read at once.
+local CHUNK = 100
+
+-- The smallest of some groups of indexes; each group has all that is looked for.
+local function smallest(groups)
+  local found, fewest
+  for _, group in ipairs(groups) do
+    local total = 0
+    for _, index in ipairs(group) do total = total + redis.call('ZCARD', index) end
+    if not found or total < fewest then found, fewest = group, total end
+  end
+  return found
+end
+
+-- The seq of the first entry that was created at `at` (unix ms) or later; '+inf' for none. The
+-- clock gives times in the order of seq, but where it was set back.
+local function seq_since(index, at, created_of)
+  local low, high = 0, redis.call('ZCARD', index)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    local member = redis.call('ZRANGE', index, middle, middle)[1]
+    if created_of(member) < at then low = middle + 1 else high = middle end
+  end
+  return redis.call('ZRANGE', index, low, low, 'WITHSCORES')[2] or '+inf'
+end
+
+-- The newest `most` entries of several indexes, which have no member in common.
+local function newest_of(group, from, to, most)
+  local function read(index)
+    return redis.call('ZREVRANGEBYSCORE', index, from, to, 'WITHSCORES', 'LIMIT', 0, most)
+  end
+  if #group == 1 then return read(group[1]) end
+  local entries, flat = {}, {}
+  for _, index in ipairs(group) do
+    local rows = read(index)
+    for i = 1, #rows, 2 do entries[#entries + 1] = {rows[i], rows[i + 1], tonumber(rows[i + 1])} end
+  end
+  table.sort(entries, function(a, b) return a[3] > b[3] end)
+  for i = 1, math.min(most, #entries) do
+    flat[2 * i - 1], flat[2 * i] = entries[i][1], entries[i][2]
+  end
+  return flat
+end
+
+-- Calls `visit(member, seq)` for each entry of a group of indexes from `from` down to `to` (bounds
+-- as ZRANGEBYSCORE takes them) until it returns true, or `effort` entries were looked at. Returns
+-- the seq of the last one, or '' at the end.
+local function walk(group, from, to, effort, visit)
+  while effort > 0 do
+    local most = math.min(effort, CHUNK)
+    local rows = newest_of(group, from, to, most)
+    for i = 1, #rows, 2 do
+      if visit(rows[i], rows[i + 1]) then return rows[i + 1] end
+    end
+    if #rows < 2 * most then return '' end
+    from, effort = '(' .. rows[#rows], effort - most
+  end
+  return string.sub(from, 2)
+end
