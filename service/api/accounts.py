@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from service.api.auth import AuditedCaller, Caller, Services
+from service.api.auth import AccountsCaller, AdminCaller, ReadCaller, Services
 from service.api.schemas import NoteRequest, PauseRequest
 from service.dependencies import AppServices
 from service.http.errors import ApiError
@@ -15,21 +15,21 @@ router = APIRouter(tags=["accounts"])
 
 
 @router.get("/accounts")
-async def list_accounts(_caller: Caller, services: Services) -> dict[str, Any]:
+async def list_accounts(_caller: ReadCaller, services: Services) -> dict[str, Any]:
     """List the configured accounts."""
     items = [await account_view(services, name) for name in services.config.accounts]
     return {"items": items, "next": None}
 
 
 @router.get("/accounts/{name}")
-async def get_account(name: str, _caller: Caller, services: Services) -> dict[str, Any]:
+async def get_account(name: str, _caller: ReadCaller, services: Services) -> dict[str, Any]:
     """Show one account: whether it is active, why not, its budgets and its waiting jobs."""
     return await account_view(services, name)
 
 
 @router.post("/accounts/{name}/pause")
 async def pause_account(
-    name: str, caller: AuditedCaller, services: Services, body: PauseRequest | None = None
+    name: str, caller: AccountsCaller, services: Services, body: PauseRequest | None = None
 ) -> dict[str, Any]:
     """Pause an account, or one kind of its actions; its jobs are held until it is resumed."""
     require_account(services, name)
@@ -40,7 +40,7 @@ async def pause_account(
 
 @router.post("/accounts/{name}/resume")
 async def resume_account(
-    name: str, caller: AuditedCaller, services: Services, body: PauseRequest | None = None
+    name: str, caller: AccountsCaller, services: Services, body: PauseRequest | None = None
 ) -> dict[str, Any]:
     """End every pause, hold and cooldown of an account (or of one kind); its jobs continue."""
     require_account(services, name)
@@ -51,7 +51,7 @@ async def resume_account(
 
 @router.post("/pause")
 async def pause_all_accounts(
-    caller: AuditedCaller, services: Services, body: NoteRequest | None = None
+    caller: AdminCaller, services: Services, body: NoteRequest | None = None
 ) -> dict[str, Any]:
     """Pause all accounts at once, whatever their own state."""
     await services.accounts.pause_all((body or NoteRequest()).reason, *caller)
@@ -60,7 +60,7 @@ async def pause_all_accounts(
 
 @router.post("/resume")
 async def resume_all_accounts(
-    caller: AuditedCaller, services: Services, _body: NoteRequest | None = None
+    caller: AdminCaller, services: Services, _body: NoteRequest | None = None
 ) -> dict[str, Any]:
     """End the pause of all accounts; an account's own pause or hold stays."""
     await services.accounts.resume_all(*caller)

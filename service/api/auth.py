@@ -12,44 +12,50 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
+from service.api.callers import Caller
+from service.credentials.api_keys import ApiKey, KeyScope
 from service.dependencies import AppServices, get_services
 from service.http.client_address import client_address
-from service.jobs.audit_log import Requester
 
 _bearer = HTTPBearer(auto_error=False, description="One of API_KEYS")
 
 
-async def authenticate(
-    request: Request,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-) -> str:
-    """Return the name of the API key that the request carries.
+class RequireScope:
+    """A dependency: the caller of an HTTP request, whose key has a scope.
 
-    Raises:
-      HTTPException: 401, the key is missing or unknown; 429, too many were unknown.
-    """
-    key = credentials.credentials if credentials else ""
-    return get_services(request).api_keys.verify(key) or _refuse(request)
-
-
-async def identify_requester(
-    request: Request, caller: Annotated[str, Depends(authenticate)]
-) -> Requester:
-    """Return who asks for an act that is audited."""
-    return Requester(f"api:{caller}", client_address(request.scope))
-
-
-async def authenticate_websocket(socket: WebSocket) -> str:
-    """Return the name of the API key of a WebSocket's opening request.
+    Every route but the public ones has one of these, or of `RequireScopeOfSocket`.
 
     Parameters:
-      socket: Not accepted yet, so the request is rejected like any other.
-
-    Raises:
-      HTTPException: 401, the key is missing or unknown; 429, too many were unknown.
+      scope: What the key must allow.
     """
-    header = socket.headers.get("Authorization", "")
-    return get_services(socket).api_keys.verify_header(header) or _refuse(socket)
+
+    def __init__(self, scope: KeyScope) -> None:
+        self.scope = scope
+
+    async def __call__(
+        self,
+        request: Request,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    ) -> Caller:
+        """Return who sends the request.
+
+        Raises:
+          HTTPException: 401, the key is missing or unknown; 429, too many were unknown.
+          ApiError: 403, the key does not have the scope.
+        """
+        secret = credentials.credentials if credentials else ""
+        key = get_services(request).api_keys.verify(secret)
+        return _permitted(request, key, self.scope)
+
+
+class RequireScopeOfSocket(RequireScope):
+    """The same for a WebSocket: not accepted yet, so it is rejected like any other request."""
+
+    async def __call__(self, socket: WebSocket) -> Caller:  # type: ignore[override]
+        """Return who opens the socket."""
+        header = socket.headers.get("Authorization", "")
+        key = get_services(socket).api_keys.verify_header(header)
+        return _permitted(socket, key, self.scope)
 
 
 async def authenticate_metrics(request: Request) -> None:
@@ -96,13 +102,25 @@ def _refuse(connection: HTTPConnection, key: str = "KEY") -> NoReturn:
     )
 
 
+def _permitted(connection: HTTPConnection, key: ApiKey | None, scope: KeyScope) -> Caller:
+    caller = Caller(key or _refuse(connection), client_address(connection.scope))
+    caller.require(scope)
+    return caller
+
+
 async def _services(connection: HTTPConnection) -> AppServices:
     # A coroutine, because FastAPI runs plain functions in a thread, which costs more than the work.
     return get_services(connection)
 
 
-Caller = Annotated[str, Depends(authenticate)]
-AuditedCaller = Annotated[Requester, Depends(identify_requester)]
+#: Who may ask for what a key with the scope `read` may see: every key.
+ReadCaller = Annotated[Caller, Depends(RequireScope("read"))]
+#: Who may create and change jobs, replay events, and see texts and recipients.
+JobsCaller = Annotated[Caller, Depends(RequireScope("jobs"))]
+#: Who may pause and resume accounts, log them in, and change suppressions.
+AccountsCaller = Annotated[Caller, Depends(RequireScope("accounts"))]
+#: Who may do what is about everybody: all accounts at once, a person's data.
+AdminCaller = Annotated[Caller, Depends(RequireScope("admin"))]
+SocketReadCaller = Annotated[Caller, Depends(RequireScopeOfSocket("read"))]
 MetricsReader = Annotated[None, Depends(authenticate_metrics)]
-WebSocketCaller = Annotated[str, Depends(authenticate_websocket)]
 Services = Annotated[AppServices, Depends(_services)]

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
 from service.accounts.verification_codes import CODE_HOLDS, normalise_code
 from service.api.accounts import account_view, require_account
-from service.api.auth import AuditedCaller, Services
+from service.api.auth import AccountsCaller, Services
 
 router = APIRouter(tags=["accounts"])
 
@@ -28,7 +28,7 @@ class VerificationCodeRequest(BaseModel):
 
 @router.post("/accounts/{name}/challenge")
 async def submit_verification_code(
-    name: str, body: VerificationCodeRequest, caller: AuditedCaller, services: Services
+    name: str, body: VerificationCodeRequest, caller: AccountsCaller, services: Services
 ) -> dict[str, Any]:
     """Store a verification code for the account's next login, and end a hold that waits for one."""
     require_account(services, name)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from service.api.auth import Caller, Services
+from service.api.auth import ReadCaller, Services
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.deliveries.store import DeliveryStatus
 from service.http.errors import ApiError
@@ -16,7 +16,7 @@ router = APIRouter(tags=["deliveries"])
 
 @router.get("/deliveries")
 async def list_deliveries(
-    _caller: Caller,
+    _caller: ReadCaller,
     services: Services,
     status: DeliveryStatus | None = None,
     cursor: Cursor = None,
@@ -29,7 +29,7 @@ async def list_deliveries(
 
 
 @router.get("/deliveries/{delivery_id}")
-async def get_delivery(delivery_id: str, _caller: Caller, services: Services) -> dict[str, Any]:
+async def get_delivery(delivery_id: str, _caller: ReadCaller, services: Services) -> dict[str, Any]:
     """Show one delivery with its payload and all attempts."""
     delivery = await services.deliveries.read(delivery_id)
     if delivery is None:

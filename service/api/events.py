@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query
 
-from service.api.auth import AuditedCaller, Caller, Services
+from service.api.auth import JobsCaller, ReadCaller, Services
 from service.api.list_filters import Created, NameFilter, Separate
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.api.record_versions import is_newer, newer_record
@@ -63,7 +63,7 @@ async def _event_filter(
 
 @router.get("/events")
 async def list_events(
-    _caller: Caller,
+    _caller: ReadCaller,
     services: Services,
     event_filter: Annotated[EventFilter, Depends(_event_filter)],
     cursor: Cursor = None,
@@ -77,7 +77,7 @@ async def list_events(
 
 @router.post("/events/{event_id:path}/replay", status_code=202)
 async def replay_event(
-    event_id: str, caller: AuditedCaller, services: Services, source: SourceName = None
+    event_id: str, caller: JobsCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
     """Run the rules that have no job for this event yet."""
     event = await _find_event(services, event_id, source)
@@ -101,7 +101,7 @@ async def replay_event(
 
 @router.get("/events/{event_id:path}")
 async def get_event(
-    event_id: str, _caller: Caller, services: Services, source: SourceName = None
+    event_id: str, _caller: ReadCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
     """Show one event, with its body while it is kept."""
     event = await _find_event(services, event_id, source)

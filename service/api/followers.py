@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.auth import Caller, Services
+from service.api.auth import JobsCaller, Services
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.schemas import Metadata, Name, check_callback, find_account, invalid
 from service.dependencies import AppServices
@@ -116,7 +116,7 @@ def _add_route(kind: FollowerKind, description: str) -> None:
     async def export(
         username: str,
         response: Response,
-        caller: Caller,
+        caller: JobsCaller,
         services: Services,
         body: FollowerExportRequest | None = None,
         idempotency_key: IdempotencyKey = None,
@@ -126,7 +126,9 @@ def _add_route(kind: FollowerKind, description: str) -> None:
         # Identify the request by what the caller sent, not by what the configuration makes of it.
         identity = {**body.model_dump(mode="json"), "kind": kind, "username": draft.to}
         request = json.dumps(identity, sort_keys=True)
-        return await create_job_once(services, draft, response, caller, idempotency_key, request)
+        return await create_job_once(
+            services, draft, response, caller.key_name, idempotency_key, request
+        )
 
 
 _add_route("followers", "Export a user's followers.")

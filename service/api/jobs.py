@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Response
 
-from service.api.auth import AuditedCaller, Caller, Services
+from service.api.auth import JobsCaller, ReadCaller, Services
 from service.api.follower_results import ROWS_RESPONSES, follow_rows, negotiate_format, stored_rows
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.multipart import UPLOAD_SCHEMA
@@ -33,14 +33,16 @@ MAX_WAIT_SECONDS: Final = 25
 async def create_job(
     body: JobRequest,
     response: Response,
-    caller: Caller,
+    caller: JobsCaller,
     services: Services,
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any]:
     """Create a job: a DM or a comment."""
     request = json.dumps(body.model_dump(mode="json"), sort_keys=True)
     draft = build_draft(body, services)
-    return await create_job_once(services, draft, response, caller, idempotency_key, request)
+    return await create_job_once(
+        services, draft, response, caller.key_name, idempotency_key, request
+    )
 
 
 def build_draft(body: JobRequest, services: AppServices) -> JobDraft:
@@ -65,7 +67,7 @@ def build_draft(body: JobRequest, services: AppServices) -> JobDraft:
 
 @router.get("/jobs")
 async def list_jobs(
-    _caller: Caller,
+    _caller: ReadCaller,
     services: Services,
     status: Status | None = None,
     account: str | None = None,
@@ -88,7 +90,7 @@ async def list_jobs(
 @router.get("/jobs/{job_id}")
 async def get_job(
     job_id: str,
-    _caller: Caller,
+    _caller: ReadCaller,
     services: Services,
     wait: Annotated[
         float,
@@ -105,7 +107,7 @@ async def get_job(
 
 
 @router.get("/jobs/{job_id}/timeline")
-async def get_timeline(job_id: str, _caller: Caller, services: Services) -> dict[str, Any]:
+async def get_timeline(job_id: str, _caller: ReadCaller, services: Services) -> dict[str, Any]:
     """List all changes of a job's status (when, by whom, why) and its deliveries."""
     job = await _require_job(services, job_id)
     deliveries = await services.deliveries.of_job(job_id, job["run"])
@@ -115,7 +117,7 @@ async def get_timeline(job_id: str, _caller: Caller, services: Services) -> dict
 @router.get("/jobs/{job_id}/result", response_model=None, responses=ROWS_RESPONSES)
 async def get_result(
     job_id: str,
-    _caller: Caller,
+    _caller: ReadCaller,
     services: Services,
     accept: Annotated[
         list[str] | None, Header(description="The format: NDJSON, CSV or JSON")
@@ -145,7 +147,7 @@ async def get_result(
 
 
 @router.post("/jobs/{job_id}/cancel")
-async def cancel_job(job_id: str, caller: AuditedCaller, services: Services) -> dict[str, Any]:
+async def cancel_job(job_id: str, caller: JobsCaller, services: Services) -> dict[str, Any]:
     """Cancel a job that has not written anything; a running job stops before its write."""
     reply = await services.ledger.cancel(job_id, *caller)
     if reply == "none":
@@ -161,7 +163,7 @@ async def cancel_job(job_id: str, caller: AuditedCaller, services: Services) -> 
 
 
 @router.post("/jobs/{job_id}/retry", status_code=202)
-async def retry_job(job_id: str, caller: AuditedCaller, services: Services) -> dict[str, Any]:
+async def retry_job(job_id: str, caller: JobsCaller, services: Services) -> dict[str, Any]:
     """Start the next run of a failed or uncertain job."""
     reply = await services.ledger.retry(job_id, *caller)
     if reply == "none":

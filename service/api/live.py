@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Response, WebSocket
 
-from service.api.auth import Caller, Services, WebSocketCaller
+from service.api.auth import ReadCaller, Services, SocketReadCaller
 from service.api.event_streams import EventStreamResponse, stream_to_websocket
 from service.api.jobs import unknown_job
 from service.api.pagination import matching
@@ -102,7 +102,7 @@ LastPosition = Annotated[str | None, Depends(_last_position)]
 
 @router.get("/jobs/{job_id}/live", response_class=Response, responses=_JOB_RESPONSES)
 async def follow_job(
-    job_id: str, caller: Caller, services: Services, after: LastNumber
+    job_id: str, caller: ReadCaller, services: Services, after: LastNumber
 ) -> Response:
     """Follow one job until it ends; a WebSocket on this path sends the updates as JSON objects."""
     history = await _check_job(services, job_id)
@@ -110,19 +110,19 @@ async def follow_job(
         return Response(status_code=204)
     return EventStreamResponse(
         services.broadcaster,
-        services.subscriber_slots.take(caller),
+        services.subscriber_slots.take(caller.key_name),
         job_id,
         JobSubscription(services.jobs, job_id, after),
     )
 
 
 @router.get("/live", response_class=Response, responses=_ALL_RESPONSES)
-async def follow_all_jobs(caller: Caller, services: Services, after: LastPosition) -> Response:
+async def follow_all_jobs(caller: ReadCaller, services: Services, after: LastPosition) -> Response:
     """Follow all jobs; a WebSocket on this path sends the updates as JSON objects."""
     _check_capacity(services)
     return EventStreamResponse(
         services.broadcaster,
-        services.subscriber_slots.take(caller),
+        services.subscriber_slots.take(caller.key_name),
         None,
         FeedSubscription(services.event_stream, after),
     )
@@ -130,21 +130,21 @@ async def follow_all_jobs(caller: Caller, services: Services, after: LastPositio
 
 @router.websocket("/jobs/{job_id}/live")
 async def follow_job_websocket(
-    socket: WebSocket, job_id: str, caller: WebSocketCaller, services: Services, after: LastNumber
+    socket: WebSocket, job_id: str, caller: SocketReadCaller, services: Services, after: LastNumber
 ) -> None:
     await _check_job(services, job_id)
     subscription = JobSubscription(services.jobs, job_id, after)
-    with services.subscriber_slots.take(caller):
+    with services.subscriber_slots.take(caller.key_name):
         await stream_to_websocket(socket, services.broadcaster, job_id, subscription)
 
 
 @router.websocket("/live")
 async def follow_all_jobs_websocket(
-    socket: WebSocket, caller: WebSocketCaller, services: Services, after: LastPosition
+    socket: WebSocket, caller: SocketReadCaller, services: Services, after: LastPosition
 ) -> None:
     _check_capacity(services)
     subscription = FeedSubscription(services.event_stream, after)
-    with services.subscriber_slots.take(caller):
+    with services.subscriber_slots.take(caller.key_name):
         await stream_to_websocket(socket, services.broadcaster, None, subscription)
 
 

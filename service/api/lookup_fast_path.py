@@ -80,9 +80,8 @@ def _cached(scope: Scope) -> Found | None:
         return None
     services: AppServices = scope["app"].state.services
     header = next(iter(_header_values(scope, b"authorization")), "")
-    return (
-        None if services.api_keys.verify_header(header) is None else services.lookups.cached(target)
-    )
+    key = services.api_keys.verify_header(header)
+    return services.lookups.cached(target) if key is not None and key.may("read") else None
 
 
 @lru_cache(maxsize=4096)

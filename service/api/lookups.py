@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service.api import lookup_openapi
-from service.api.auth import Caller, Services
+from service.api.auth import ReadCaller, Services
 from service.api.lookup_fast_path import send_cached
 from service.api.lookup_responses import batch_item, failed_item, failure_of
 from service.api.schemas import invalid
@@ -52,7 +52,7 @@ IfNoneMatch = Annotated[
 @router.get("/users/{username:path}", response_class=Response, responses=lookup_openapi.USER)
 async def get_user(
     username: str,
-    caller: Caller,
+    caller: ReadCaller,
     services: Services,
     wait: Wait = None,
     prefer: Prefer = None,
@@ -60,14 +60,14 @@ async def get_user(
 ) -> Response:
     """Look up a profile by its username (in any case, with or without `@`) or its link."""
     target = _target("username", user_target, username)
-    return await _lookup_response(services, target, caller, wait, prefer)
+    return await _lookup_response(services, target, caller.key_name, wait, prefer)
 
 
 @router.head("/posts/{shortcode:path}", include_in_schema=False)
 @router.get("/posts/{shortcode:path}", response_class=Response, responses=lookup_openapi.POST)
 async def get_post(
     shortcode: str,
-    caller: Caller,
+    caller: ReadCaller,
     services: Services,
     wait: Wait = None,
     prefer: Prefer = None,
@@ -75,13 +75,13 @@ async def get_post(
 ) -> Response:
     """Look up a post by its shortcode, its link (percent-encoded) or its media id."""
     target = _target("shortcode", post_target, shortcode)
-    return await _lookup_response(services, target, caller, wait, prefer)
+    return await _lookup_response(services, target, caller.key_name, wait, prefer)
 
 
 @router.get("/users", response_class=Response, responses=lookup_openapi.USERS)
 async def get_users(
     request: Request,
-    caller: Caller,
+    caller: ReadCaller,
     services: Services,
     username: Annotated[list[str] | None, Query(description="1 to 50 usernames")] = None,
     wait: Wait = None,
@@ -95,12 +95,12 @@ async def get_users(
     if NDJSON in request.headers.get("accept", ""):
         return NdjsonResponse(
             [
-                asyncio.create_task(_item_or_failure(services, name, seconds, caller))
+                asyncio.create_task(_item_or_failure(services, name, seconds, caller.key_name))
                 for name in names
             ]
         )
     results = await asyncio.gather(
-        *(_item(services, name, seconds, caller) for name in names), return_exceptions=True
+        *(_item(services, name, seconds, caller.key_name) for name in names), return_exceptions=True
     )
     body = b",".join(_batch_items(names, results))
     headers = {"Cache-Control": "private, no-cache"}

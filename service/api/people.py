@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator
 
-from service.api.auth import AuditedCaller, Caller, Services
+from service.api.auth import AdminCaller, Services
 from service.api.pagination import Cursor, parse_cursor
 from service.api.suppressions import recipient_key
 from service.http.errors import ApiError
@@ -30,7 +30,7 @@ JobLimit = Annotated[
 @router.get("/people/{handle}")
 async def show_person(
     handle: Handle,
-    _caller: Caller,
+    _caller: AdminCaller,
     services: Services,
     cursor: Cursor = None,
     limit: JobLimit = 20,
@@ -43,7 +43,7 @@ async def show_person(
 
 @router.delete("/people/{handle}")
 async def erase_person(
-    handle: Handle, requester: AuditedCaller, services: Services
+    handle: Handle, requester: AdminCaller, services: Services
 ) -> dict[str, Any]:
     """Erase everything that is kept about a person, but for what keeps a write from being made
     twice. Call again while `done` is false.

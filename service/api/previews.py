@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
 
-from service.api.auth import Caller, Services
+from service.api.auth import JobsCaller, ReadCaller, Services
 from service.api.jobs import build_draft
 from service.api.pagination import CURSOR_QUERY, Limit, list_cursor
 from service.api.schemas import JobRequest
@@ -28,11 +28,11 @@ _MESSAGES: Final = {
 
 
 @router.post("/jobs:preview")
-async def preview_job(body: JobRequest, caller: Caller, services: Services) -> dict[str, Any]:
+async def preview_job(body: JobRequest, caller: JobsCaller, services: Services) -> dict[str, Any]:
     """Preview a job without creating it: would it be sent, wait or be refused now, and why?"""
     draft = build_draft(body, services)
     pk = await _known_pk(services, draft.to) if draft.to else None
-    preview = await services.ledger.preview(draft, caller=caller, pk=pk or "")
+    preview = await services.ledger.preview(draft, caller=caller.key_name, pk=pk or "")
     view = _preview_view(preview, draft.dry_run or services.settings.dry_run)
     return {**view, "warnings": [f"text: {caution}" for caution in cautions(body.kind, draft.text)]}
 
@@ -58,7 +58,7 @@ def _preview_view(preview: Preview, dry_run: bool) -> dict[str, Any]:
 
 @router.get("/audit")
 async def list_audit_log(
-    _caller: Caller,
+    _caller: ReadCaller,
     services: Services,
     account: str | None = None,
     cursor: EntryCursor = None,

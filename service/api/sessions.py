@@ -12,7 +12,7 @@ from service.accounts.session_import import Imported, OtherDevice, OtherUser, im
 from service.accounts.session_store import SessionStore, SessionStoreError, SessionUnreadable
 from service.accounts.session_validation import InvalidSession
 from service.api.accounts import require_account
-from service.api.auth import AuditedCaller, Services
+from service.api.auth import AccountsCaller, Services
 from service.api.schemas import invalid
 from service.config.config import MissingVariable
 from service.dependencies import AppServices
@@ -36,7 +36,7 @@ SessionDocument = Annotated[
 @router.put("/accounts/{name}/session")
 async def replace_session(
     name: str,
-    caller: AuditedCaller,
+    caller: AccountsCaller,
     services: Services,
     settings: SessionDocument,
     reset_device: bool = False,

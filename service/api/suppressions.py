@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import AfterValidator
 
 from service.accounts.suppressions import suppression_key
-from service.api.auth import AuditedCaller, Caller, Services
+from service.api.auth import AccountsCaller, ReadCaller, Services
 from service.api.pagination import CURSOR_QUERY, Limit, list_cursor
 from service.api.schemas import NoteRequest, find_account
 from service.dependencies import AppServices
@@ -49,7 +49,7 @@ NameCursor = Annotated[
 
 @router.get("/suppressions")
 async def list_suppressions(
-    _caller: Caller, services: Services, cursor: NameCursor = None, limit: Limit = 50
+    _caller: ReadCaller, services: Services, cursor: NameCursor = None, limit: Limit = 50
 ) -> dict[str, Any]:
     """List suppressions by name: first those of all accounts, then those of each account."""
     entries, next_cursor = await services.suppressions.page(cursor=cursor, limit=limit)
@@ -58,7 +58,7 @@ async def list_suppressions(
 
 @router.get("/suppressions/{username}")
 async def get_suppression(
-    recipient: Recipient, _caller: Caller, services: Services, account: Account = None
+    recipient: Recipient, _caller: ReadCaller, services: Services, account: Account = None
 ) -> dict[str, Any]:
     """Show one suppression."""
     entry = await services.suppressions.get(recipient, account=account)
@@ -70,8 +70,7 @@ async def get_suppression(
 @router.put("/suppressions/{username}", responses={201: {"description": "The suppression is new"}})
 async def add_suppression(
     recipient: Recipient,
-    caller: Caller,
-    requester: AuditedCaller,
+    caller: AccountsCaller,
     services: Services,
     response: Response,
     account: Account = None,
@@ -81,7 +80,7 @@ async def add_suppression(
     _check_account(services, account)
     reason = (body or NoteRequest()).reason or None
     entry, new = await services.suppressions.put(
-        recipient, account=account, reason=reason, by=caller, address=requester.address
+        recipient, account=account, reason=reason, by=caller.key_name, address=caller.address
     )
     response.status_code = 201 if new else 200
     return entry.public()
@@ -89,10 +88,10 @@ async def add_suppression(
 
 @router.delete("/suppressions/{username}", status_code=204)
 async def remove_suppression(
-    recipient: Recipient, requester: AuditedCaller, services: Services, account: Account = None
+    recipient: Recipient, caller: AccountsCaller, services: Services, account: Account = None
 ) -> None:
     """Remove a suppression."""
-    if not await services.suppressions.remove(recipient, account=account, requester=requester):
+    if not await services.suppressions.remove(recipient, account=account, requester=caller):
         raise _unknown(services, account)
 
 

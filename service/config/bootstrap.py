@@ -43,5 +43,5 @@ def boot(environ: Mapping[str, str] = os.environ) -> tuple[Settings, Config]:
 
 def _own_secrets(settings: Settings) -> set[str]:
     password = urlsplit(settings.redis_url).password or ""
-    keys = {*settings.secret_keys, *settings.api_keys.values(), settings.metrics_key or ""}
-    return {*keys, password, unquote(password)}
+    keys = {*settings.secret_keys, *(key.secret for key in settings.api_keys)}
+    return {*keys, settings.metrics_key or "", password, unquote(password)}

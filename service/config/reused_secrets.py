@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from service.config.config import Config, MissingVariable, SecretRef
+from service.credentials.api_keys import parse_api_keys
 
 #: What the secrets of a table protect. Two sources of one sender may share a secret, and so may two
 #: callbacks of one receiver.
@@ -53,9 +54,11 @@ def reused_secrets(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
 def _own_keys(environ: Mapping[str, str]) -> Iterator[_Use]:
     # Which of several keys it is, and that none is there twice, the settings say.
     keys = {part.strip() for part in environ.get("SECRET_KEY", "").split(",")}
-    pairs = {pair.partition(":")[2].strip() for pair in environ.get("API_KEYS", "").split(",")}
+    api_keys: set[str] = set()
+    with suppress(ValueError):
+        api_keys = {key.secret for key in parse_api_keys(environ.get("API_KEYS", ""))}
     metrics = {environ.get("METRICS_KEY", "").strip()}
-    for name, values in (("SECRET_KEY", keys), ("API_KEYS", pairs), ("METRICS_KEY", metrics)):
+    for name, values in (("SECRET_KEY", keys), ("API_KEYS", api_keys), ("METRICS_KEY", metrics)):
         yield from (_Use(name, name, name, value) for value in sorted(values - {""}))
 
 

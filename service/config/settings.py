@@ -69,7 +69,7 @@ class Settings(BaseSettings):
       config_path: The heliograph.toml to load.
       secret_keys: Keys for what is encrypted at rest; the first encrypts, all decrypt.
       encrypt_at_rest: Whether new event bodies, texts and photos are encrypted.
-      api_keys: Bearer keys by the names they were given.
+      api_keys: Bearer keys, with what each may do.
       metrics_key: What a reader of the metrics must send; None for nothing.
       port: The port the web process listens on; 0 lets the system choose.
       web_concurrency: Number of web processes.

@@ -7,7 +7,6 @@ and never repeats a value that may be secret.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from math import nan
 from pathlib import Path
 from typing import Annotated, Final
@@ -16,16 +15,19 @@ from urllib.parse import urlsplit
 from pydantic import PlainValidator
 
 from service.config.on_off import parse_on_off
+from service.credentials.api_keys import (
+    GUESSABLE,
+    KEY_FORM,
+    MIN_KEY_LENGTH,
+    REMEDY,
+    ApiKey,
+    parse_api_keys,
+)
 from service.credentials.strength import MIN_ENCRYPTION_BITS, has_entropy
 from service.network.ip_filter import Network, parse_cidrs
 
 MIN_SECRET_LENGTH: Final = 32
-MIN_API_KEY_LENGTH: Final = 16
 
-_REMEDY: Final = "`openssl rand -hex 32` makes one"
-_GUESSABLE: Final = f"is easy to guess (repetitive, a sequence or a placeholder); {_REMEDY}"
-#: What a header can carry.
-_API_KEY: Final = re.compile(rf"[\x21-\x7e]{{{MIN_API_KEY_LENGTH},}}")
 #: Nine digits are more than any limit, and keep `int()` away from hostile lengths.
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
@@ -75,46 +77,23 @@ def _secret_keys(text: str) -> tuple[str, ...]:
     if any(len(key) < MIN_SECRET_LENGTH for key in keys):
         raise ValueError(
             f"must be {MIN_SECRET_LENGTH} characters or more (each, where several are given,"
-            f" comma-separated); {_REMEDY}"
+            f" comma-separated); {REMEDY}"
         )
     if len(set(keys)) < len(keys):
-        raise ValueError(f"has the same key twice; {_REMEDY}")
+        raise ValueError(f"has the same key twice; {REMEDY}")
     # The others only decrypt, so that whoever has a weak key can replace it.
     if not has_entropy(keys[0], MIN_ENCRYPTION_BITS):
-        raise ValueError(_GUESSABLE)
+        raise ValueError(GUESSABLE)
     return keys
-
-
-def _api_keys(text: str) -> Mapping[str, str]:
-    keys: dict[str, str] = {}
-    for pair in text.split(","):
-        name, separator, key = (part.strip() for part in pair.partition(":"))
-        if not separator or not name or not _API_KEY.fullmatch(key):
-            raise ValueError(
-                "must be name:key pairs, comma-separated, each key of"
-                f" {MIN_API_KEY_LENGTH} or more ASCII characters without spaces; {_REMEDY}"
-            )
-        _check_api_key(name, key, keys)
-        keys[name] = key
-    return keys
-
-
-def _check_api_key(name: str, key: str, others: Mapping[str, str]) -> None:
-    if name in others:
-        raise ValueError(f"names {name[:64]!r} twice")
-    if key in others.values():
-        raise ValueError(f"has the same key twice, for {name[:64]!r} again; {_REMEDY}")
-    if not has_entropy(key):
-        raise ValueError(f"has a key, that of {name[:64]!r}, which {_GUESSABLE}")
 
 
 def _metrics_key(key: str) -> str:
-    if not _API_KEY.fullmatch(key):
+    if not KEY_FORM.fullmatch(key):
         raise ValueError(
-            f"must be {MIN_API_KEY_LENGTH} or more ASCII characters without spaces; {_REMEDY}"
+            f"must be {MIN_KEY_LENGTH} or more ASCII characters without spaces; {REMEDY}"
         )
     if not has_entropy(key):
-        raise ValueError(_GUESSABLE)
+        raise ValueError(GUESSABLE)
     return key
 
 
@@ -165,7 +144,7 @@ ConfigFile = Annotated[Path, PlainValidator(_config_file)]
 ExistingPath = Annotated[str, PlainValidator(_existing_path)]
 SecretKeys = Annotated[tuple[str, ...], PlainValidator(_secret_keys)]
 MetricsKey = Annotated[str, PlainValidator(_metrics_key)]
-ApiKeys = Annotated[Mapping[str, str], PlainValidator(_api_keys)]
+ApiKeys = Annotated[tuple[ApiKey, ...], PlainValidator(parse_api_keys)]
 Networks = Annotated[tuple[Network, ...], PlainValidator(parse_cidrs)]
 TrustedProxies = Annotated[str, PlainValidator(_trusted_proxies)]
 OnOff = Annotated[bool, PlainValidator(parse_on_off)]

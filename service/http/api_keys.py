@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable
+
+from service.credentials.api_keys import ApiKey
 
 
 class ApiKeys:
     """The API keys that are accepted.
 
     Parameters:
-      keys: API keys by the name of the caller each was issued to.
+      keys: All of them.
     """
 
-    def __init__(self, keys: Mapping[str, str]) -> None:
-        self._digests = {name: _digest(key) for name, key in keys.items()}
+    def __init__(self, keys: Iterable[ApiKey]) -> None:
+        self._digests = [(_digest(key.secret), key) for key in keys]
 
-    def verify(self, key: str) -> str | None:
-        """Return the name of the caller that owns the key; None for an unknown key."""
-        digest = _digest(key)
+    def verify(self, secret: str) -> ApiKey | None:
+        """Return the key that a caller has sent; None for an unknown one."""
+        digest = _digest(secret)
         # Compare with every key, so that the time taken reveals nothing.
-        names = [
-            name for name, known in self._digests.items() if hmac.compare_digest(known, digest)
-        ]
-        return names[0] if names else None
+        found = [key for known, key in self._digests if hmac.compare_digest(known, digest)]
+        return found[0] if found else None
 
-    def verify_header(self, authorization: str) -> str | None:
-        """Return the name of the caller that an Authorization header identifies, or None.
+    def verify_header(self, authorization: str) -> ApiKey | None:
+        """Return the key that an Authorization header has, or None.
 
         Parameters:
           authorization: The header's value; empty if the request has none.
         """
-        scheme, _, key = authorization.partition(" ")
-        return self.verify(key.strip() if scheme.lower() == "bearer" else "")
+        scheme, _, secret = authorization.partition(" ")
+        return self.verify(secret.strip() if scheme.lower() == "bearer" else "")
 
 
-def _digest(key: str) -> bytes:
+def _digest(secret: str) -> bytes:
     # Digests have one length, so the comparison reveals nothing about the key.
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

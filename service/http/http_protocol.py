@@ -132,7 +132,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._stop(refusal)
         super().on_headers_complete()
         if self.cycle is not None and not self.cycle.response_started:
-            self.cycle.transport = HeadWriter(self.cycle, self.transport)  # type: ignore[assignment]
+            # uvicorn writes no body after the head of a response to HEAD.
+            joins = self.cycle.scope["method"] != "HEAD"
+            writer = HeadWriter(self.cycle, self.transport, joins_body=joins)
+            self.cycle.transport = writer  # type: ignore[assignment]
         self._in_head = self._complete = False
         self._header_count = 0
         self._discarded_bytes = 0

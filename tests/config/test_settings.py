@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.config.settings import SettingsError, load_settings
+from service.credentials.api_keys import ApiKey
 
 SECRET = "a-very-secret-value-of-thirty-two-characters"
 
@@ -44,7 +45,10 @@ def test_the_least_that_works_has_the_documented_defaults(environ: dict[str, str
         environ["REDIS_URL"],
         Path("heliograph.toml"),
     )
-    assert (settings.secret_keys, settings.api_keys) == ((SECRET,), {"first": SECRET})
+    assert (settings.secret_keys, settings.api_keys) == (
+        (SECRET,),
+        (ApiKey("first", SECRET),),
+    )
     assert (settings.port, settings.web_concurrency, settings.worker_concurrency) == (8000, 1, 1000)
     assert (settings.lease_seconds, settings.settle_seconds) == (10, 5)
     assert (settings.human_pace, settings.dry_run, settings.callback_allow_http) == (
@@ -89,7 +93,7 @@ def test_everything_is_read(environ: dict[str, str], tmp_path: Path) -> None:
         }
     )
     assert settings.secret_keys == (SECRET, f"{SECRET}2")
-    assert settings.api_keys == {"first": SECRET, "second": f"{SECRET}:2"}
+    assert settings.api_keys == (ApiKey("first", SECRET), ApiKey("second", f"{SECRET}:2"))
     assert (settings.port, settings.web_concurrency, settings.worker_concurrency) == (0, 2, 7)
     assert (settings.lease_seconds, settings.settle_seconds) == (2.5, 0)
     assert settings.instagram_ca_bundle == str(bundle)
@@ -148,8 +152,8 @@ UNUSABLE = [
     *(("API_KEYS", value) for value in (f"a:{SECRET},b:please-change-me-1", "a:your-key-here-123")),
     *(("METRICS_KEY", value) for value in ("short", "k" * 32, f"{SECRET}é")),
     ("METRICS_KEY", f"{SECRET} with spaces"),
-    *(("API_KEYS", value) for value in (SECRET, f":{SECRET}", "first:", "first:short", ",")),
-    *(("API_KEYS", value) for value in (f"a:{SECRET},", f"a:{SECRET},a:{SECRET}x")),
+    *(("API_KEYS", value) for value in ("short", f":{SECRET}", "first:", "first:short", ",")),
+    *(("API_KEYS", value) for value in (f"a:{SECRET},", f"a:{SECRET},a:{SECRET}x:read")),
     *(("API_KEYS", value) for value in (f"a:{SECRET} with spaces", f"a:{SECRET}é")),
     *(("PORT", value) for value in ("-1", "65536", "http", "80.0", "\uff18\uff10", "9" * 5000)),
     *(("WEB_CONCURRENCY", value) for value in ("0", "65", "auto")),
@@ -185,7 +189,7 @@ def test_what_is_unusable_is_named_in_one_line_without_a_secret(
 
 
 def test_every_missing_or_unusable_variable_is_named_at_once(environ: dict[str, str]) -> None:
-    given = environ | {"PORT": "http", "DRY_RUN": "perhaps", "API_KEYS": SECRET}
+    given = environ | {"PORT": "http", "DRY_RUN": "perhaps", "API_KEYS": "a:b"}
     del given["REDIS_URL"]
     error = rejected(given)
     assert [problem.split()[0] for problem in error.problems] == [

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from service.credentials.api_keys import ApiKey
 from service.http.api_keys import ApiKeys
 
-KEYS = ApiKeys({"first": "the-first-key-of-these", "other": "the-other-key-of-these"})
+FIRST = ApiKey("first", "the-first-key-of-these")
+OTHER = ApiKey("other", "the-other-key-of-these")
+KEYS = ApiKeys((FIRST, OTHER))
 
 
 @pytest.mark.parametrize("header", ["Bearer {}", "bearer {}", "BEARER {}", "Bearer   {} "])
 def test_a_header_names_the_owner_of_its_key(header: str) -> None:
-    assert KEYS.verify_header(header.format("the-first-key-of-these")) == "first"
-    assert KEYS.verify_header(header.format("the-other-key-of-these")) == "other"
+    assert KEYS.verify_header(header.format("the-first-key-of-these")) is FIRST
+    assert KEYS.verify_header(header.format("the-other-key-of-these")) is OTHER
 
 
 @pytest.mark.parametrize(

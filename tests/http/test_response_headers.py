@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import os
 import re
 import socket
+from typing import Any, cast
 
 import pytest
 
+from service.http.response_headers import HeadWriter, with_headers
 from tests.support.event_streams import subscribe
 from tests.support.web import API_KEY, WebHarness, order, web, web_port
 
@@ -148,3 +151,37 @@ def test_the_documentation_may_load_what_it_needs(web: WebHarness, path: str) ->
         assert f"'sha256-{digest}'" in scripts
     for origin in re.findall(r"(https://[^/\"]+)/[^\"]*\.(?:js|css)", page.text):
         assert policy.count(origin) >= 1
+
+
+class Recorder:
+    """Records what is written; a transport, and what writes to one."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.transport: Any = self
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+
+@pytest.mark.parametrize(
+    ("head", "joins_body", "packets"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n", True, 1),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n", False, 2),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", True, 2),
+    ],
+    ids=["known length", "HEAD", "stream"],
+)
+def test_only_a_head_whose_body_follows_waits_for_it(
+    head: bytes, joins_body: bool, packets: int
+) -> None:
+    peer = Recorder()
+    writer = HeadWriter(peer, cast("asyncio.Transport", peer), joins_body=joins_body)
+    peer.transport = writer
+    writer.write(head)
+    assert len(peer.written) == packets - 1
+    peer.transport.write(b"{}")
+    assert len(peer.written) == packets
+    assert b"".join(peer.written) == with_headers(head) + b"{}"
+    assert peer.transport is peer

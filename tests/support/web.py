@@ -29,6 +29,14 @@ from tests.support.webhook_signatures import SECRETS, signed_headers
 T = TypeVar("T")
 
 API_KEY, OTHER_KEY = "the-first-caller's-own-key", "the-other-caller's-own-key"
+#: Keys of less rights, by the scope that each has.
+KEY_OF = {
+    "read": "a-key-that-may-only-look",
+    "jobs": "a-key-that-may-send-something",
+    "accounts": "a-key-that-may-stop-accounts",
+    "admin": "a-key-for-what-is-of-everybody",
+}
+SCOPED_KEYS = ",".join(f"{name}:{key}:{name}" for name, key in KEY_OF.items())
 MAX_BODY = 64 * 1024
 
 #: The variables that hold the sources' secrets.
@@ -118,7 +126,7 @@ def web_settings(redis_url: str, config: Path, **changes: str) -> Settings:
             "REDIS_URL": redis_url,
             "HELIOGRAPH_CONFIG": str(config),
             "SECRET_KEY": SECRET_KEY,
-            "API_KEYS": f"first:{API_KEY},other:{OTHER_KEY}",
+            "API_KEYS": f"first:{API_KEY},other:{OTHER_KEY},{SCOPED_KEYS}",
             "MAX_BODY_BYTES": str(MAX_BODY),
             "BODY_SECONDS": "0.4",
             # Never report: one server's reports would be in the stores of all its tests.

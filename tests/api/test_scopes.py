@@ -1,0 +1,125 @@
+"""What the scope of an API key allows: every route has one, and no key does more than it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+
+from service.api.auth import RequireScope
+from service.app import create_app
+from service.config.config import parse_config
+from service.credentials.api_keys import INCLUDED, SCOPES, KeyScope
+from tests.support.web import CONFIG, KEY_OF, SOURCE_SECRETS, WebHarness, web_settings
+
+#: Routes that ask for no API key, and why.
+PUBLIC: Final = {
+    "POST /webhooks/{source}": "the signature of the sender is checked",
+    "POST /webhooks/{source}/": "the same",
+    "GET /openapi.json": "the documentation has no data",
+    "GET /healthz": "for the platform, which has no key; it has no data",
+    "GET /readyz": "the same",
+    "GET /metrics": "METRICS_KEY, where it is set",
+    "GET /docs": "the same",
+    "GET /redoc": "the same",
+    "GET /users/{username}/followers": "405: says that an export is started with POST",
+    "GET /users/{username}/following": "the same",
+}
+#: Paths that the application answers outside its router: `POST /webhooks/...` as above, and cached
+#: lookups, tested below.
+
+
+def application() -> FastAPI:
+    """The application, without what is in front of its router."""
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "heliograph.toml"
+        path.write_text(CONFIG)
+        settings = web_settings("redis://nowhere", path)
+    app: Any = create_app(settings, parse_config(CONFIG), SOURCE_SECRETS)
+    while not isinstance(app, FastAPI):
+        app = app._app
+    return app
+
+
+def routes(router: Any) -> Iterator[tuple[str, Any]]:
+    """Every route below a router by its method and path; WebSockets have the method WS."""
+    for route in router.routes:
+        if hasattr(route, "original_router"):
+            yield from routes(route.original_router)
+            continue
+        for method in sorted(getattr(route, "methods", None) or ["WS"]):
+            yield f"{method} {route.path}", route
+
+
+def scopes_of(dependant: Dependant) -> set[KeyScope]:
+    """The scopes that a route asks for, through any of its dependencies."""
+    own = {dependant.call.scope} if isinstance(dependant.call, RequireScope) else set()
+    return own.union(*map(scopes_of, dependant.dependencies))
+
+
+def scopes(route: Any) -> set[KeyScope]:
+    """The scopes that a route asks for."""
+    return scopes_of(route.dependant) if hasattr(route, "dependant") else set()
+
+
+ASKED: Final = [(name, scopes(route)) for name, route in routes(application())]
+GUARDED: Final = [(name, asked) for name, asked in ASKED if name not in PUBLIC]
+WRITING: Final = [name for name, _ in GUARDED if name.split()[0] not in ("GET", "HEAD", "WS")]
+
+
+@pytest.mark.parametrize(("name", "asked"), ASKED, ids=[name for name, _ in ASKED])
+def test_every_route_asks_for_one_scope_or_is_known_to_be_public(
+    name: str, asked: set[KeyScope]
+) -> None:
+    assert len(asked) == (0 if name in PUBLIC else 1)
+
+
+def test_every_public_route_exists() -> None:
+    assert set(PUBLIC) <= {name for name, _ in ASKED}
+
+
+def test_only_reading_needs_no_more_than_read() -> None:
+    assert [name for name, asked in GUARDED if asked == {"read"} and name in WRITING] == []
+
+
+def request(web: WebHarness, name: str, key: str) -> httpx.Response:
+    """Send a request to a route, with a name of nothing in its path."""
+    method, path = name.split(" ")
+    path = re.sub(r"\{[^}]*\}", "nothing", path)
+    headers = {"Authorization": f"Bearer {key}", "Prefer": "wait=0"}
+    return web.http.request(method, path, headers=headers)
+
+
+def is_refused(response: httpx.Response, key_name: str, scope: str) -> bool:
+    error = response.json().get("error", {})
+    return (
+        (response.status_code, error.get("code"), error.get("scope")) == (403, "forbidden", scope)
+        and f"`{key_name}`" in error["message"]
+        and error["message"].endswith(f"it needs the scope `{scope}`.")
+    )
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_a_key_that_may_only_read_changes_nothing(web: WebHarness, name: str) -> None:
+    (scope,) = dict(GUARDED)[name]
+    assert is_refused(request(web, name, KEY_OF["read"]), "read", scope)
+    assert web.contents() == {}
+
+
+@pytest.mark.parametrize("given", SCOPES)
+def test_a_key_is_refused_by_the_routes_of_every_scope_that_it_does_not_include(
+    web: WebHarness, given: KeyScope
+) -> None:
+    streams = ("GET /live", "GET /jobs/{job_id}/live")
+    for name, (scope,) in GUARDED:
+        if name.startswith("WS ") or name in streams:
+            continue
+        refused = request(web, name, KEY_OF[given]).status_code == 403
+        assert refused is (scope not in INCLUDED[given]), name
