@@ -188,7 +188,9 @@ def _invalid_json() -> JSONResponse:
 
 def _field_name(problem: Mapping[str, Any]) -> str:
     location, *rest = problem["loc"] or ("body",)
-    names = [str(part) for part in (rest if location in _LOCATIONS else (location, *rest))]
+    parts = rest if location in _LOCATIONS else [location, *rest]
+    # A parameter that is repeated has its name only: its places are not seen in a query.
+    names = [str(part) for part in (parts[:1] if location == "query" else parts)]
     plain = (name if _PLAIN_NAME.fullmatch(name) else "(name not shown)" for name in names)
     return ".".join(plain) or "body"
 

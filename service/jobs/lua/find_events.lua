@@ -11,12 +11,6 @@
 local query, cursor, limit, effort = cjson.decode(ARGV[1]), ARGV[2], tonumber(ARGV[3]),
   tonumber(ARGV[4])
 
-local function set_of(list)
-  local set = {}
-  for _, value in ipairs(list) do set[value] = true end
-  return set
-end
-
 local statuses = query.statuses and set_of(query.statuses)
 
 -- The indexes of some statuses; nil if one of them has none.
@@ -63,18 +57,9 @@ local function created_of(member)
   return tonumber(redis.call('HGET', 'hg:event:' .. member, 'received') or 0)
 end
 
--- Between which seqs the events are, as ZRANGEBYSCORE takes it.
-local function bounds()
-  local before = cursor ~= '' and tonumber(cursor) or math.huge
-  if query['until'] then
-    before = math.min(before, tonumber(seq_since('hg:events', query['until'], created_of)))
-  end
-  local to = query.since and seq_since('hg:events', query.since, created_of) or '-inf'
-  return before == math.huge and '+inf' or string.format('(%.0f', before), to
-end
-
-local found, from, to = {}, bounds()
-local following = walk(applicable_indexes(), from, to, effort, function(member, seq)
+local found = {}
+local before, after = seq_bounds('hg:events', cursor, query, created_of)
+local following = walk(applicable_indexes(), before, after, effort, function(member, seq)
   local event_type, source, status, received, notes = unpack(redis.call('HMGET',
     'hg:event:' .. member, 'type', 'source', 'status', 'received', 'notes'))
   if event_type and event_meets(event_type, source, status, received, notes) then

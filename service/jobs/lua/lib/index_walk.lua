@@ -3,6 +3,13 @@
 -- Entries read at once.
 local CHUNK = 100
 
+-- The values of a list in a query, as a set.
+local function set_of(list)
+  local set = {}
+  for _, value in ipairs(list) do set[value] = true end
+  return set
+end
+
 -- The smallest of some groups of indexes; each group has all that is looked for.
 local function smallest(groups)
   local found, fewest
@@ -26,6 +33,17 @@ local function seq_since(index, at, created_of)
   return redis.call('ZRANGE', index, low, low, 'WITHSCORES')[2] or '+inf'
 end
 
+-- Which entries are to be found: those before one seq, and from another on. They are before the
+-- cursor ('' for none), and between the query's `since` and `until` (unix ms) if it has them.
+local function seq_bounds(index, cursor, query, created_of)
+  local before, after = cursor ~= '' and tonumber(cursor) or math.huge, '-inf'
+  if query['until'] then
+    before = math.min(before, tonumber(seq_since(index, query['until'], created_of)))
+  end
+  if query.since then after = seq_since(index, query.since, created_of) end
+  return before, after
+end
+
 -- The newest `most` entries of several indexes, which have no member in common.
 local function newest_of(group, from, to, most)
   local function read(index)
@@ -44,13 +62,14 @@ local function newest_of(group, from, to, most)
   return flat
 end
 
--- Calls `visit(member, seq)` for each entry of a group of indexes from `from` down to `to` (bounds
--- as ZRANGEBYSCORE takes them) until it returns true, or `effort` entries were looked at. Returns
--- the seq of the last one, or '' at the end.
-local function walk(group, from, to, effort, visit)
+-- Calls `visit(member, seq)` for each entry of a group of indexes between two bounds, the newest
+-- first, until it returns true, or `effort` entries were looked at. Returns the seq of the last
+-- one, or '' at the end.
+local function walk(group, before, after, effort, visit)
+  local from = before == math.huge and '+inf' or string.format('(%.0f', before)
   while effort > 0 do
     local most = math.min(effort, CHUNK)
-    local rows = newest_of(group, from, to, most)
+    local rows = newest_of(group, from, after, most)
     for i = 1, #rows, 2 do
       if visit(rows[i], rows[i + 1]) then return rows[i + 1] end
     end
