@@ -28,6 +28,7 @@ from service.api import (
     photo_uploads,
     previews,
     sessions,
+    stats,
     suppressions,
     webhooks,
 )
@@ -68,6 +69,7 @@ ROUTERS: Final = (
     challenges,
     sessions,
     suppressions,
+    stats,
     people,
     health,
     metrics,

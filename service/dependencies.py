@@ -28,6 +28,7 @@ from service.http.connections import ConnectionLimits, Connections
 from service.http.failed_authentication import FailedAuthentication
 from service.http.shared_timeout import SharedTimeout
 from service.jobs.audit_log import AuditLog
+from service.jobs.job_finder import JobFinder
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.queries import JobQueries
@@ -46,6 +47,7 @@ from service.people.report import PersonReport, ReportSources
 from service.photos.converter import PhotoConverter
 from service.process.file_limits import open_file_limit
 from service.redis.client import async_client
+from service.stats.reader import StatsReader
 
 _log = get_logger(__name__)
 
@@ -69,6 +71,7 @@ class AppServices:
     client: aredis.Redis
     ledger: Ledger
     jobs: JobQueries
+    job_finder: JobFinder
     events: EventFinder
     readiness: Readiness
     deliveries: Deliveries
@@ -85,6 +88,7 @@ class AppServices:
     lookups: LookupService
     follower_rows: FollowerRows
     metrics: Metrics
+    stats: StatsReader
     reporter: ProcessReporter
     stopping: asyncio.Event
     photo_converter: PhotoConverter = field(default_factory=PhotoConverter)
@@ -113,6 +117,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
     script_config = ScriptConfig.of(settings, config)
     client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
     cipher = Cipher.of(",".join(settings.secret_keys), enabled=settings.encrypt_at_rest)
+    queries = JobQueries(client, script_config, cipher)
     stopping = asyncio.Event()
     broadcaster = Broadcaster(settings.redis_url, stopping)
     reporter = ProcessReporter(
@@ -140,6 +145,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         ledger=Ledger(client, script_config, cipher),
         jobs=queries,
         events=EventFinder(client, script_config, queries),
+        job_finder=JobFinder(client, script_config, queries),
         readiness=Readiness(client, script_config),
         deliveries=Deliveries(client, script_config),
         accounts=AccountControls(client, script_config),
@@ -160,6 +166,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         lookups=_lookup_service(client, script_config, config, broadcaster),
         follower_rows=FollowerRows(client),
         metrics=Metrics(client, script_config, config.accounts),
+        stats=StatsReader(client),
         reporter=reporter,
         stopping=stopping,
     )

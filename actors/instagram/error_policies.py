@@ -7,7 +7,8 @@ Instagram's reply, `exception_policies` by the exception's class; `errors.classi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Final, Literal
@@ -46,6 +47,7 @@ class ErrorDecision:
       escalation: How the cooldown grows when it closely follows another one.
       tries: How often a job may be refused in one run before it fails; None for the usual number.
       retry_after_seconds: The least wait that Instagram asks for; None when it does not say.
+      said: What Instagram said of a hold, as far as it may be shown (service/accounts/holds.py).
     """
 
     outcome: Outcome
@@ -57,6 +59,7 @@ class ErrorDecision:
     escalation: Escalation | None = None
     tries: int | None = None
     retry_after_seconds: int | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import pydantic
 from aiograpi import exceptions as ig
 from curl_cffi import CurlError
 
+from actors.instagram.challenge_details import challenge_details, is_of_login
 from actors.instagram.error_policies import (
     COMMENT_REFUSED,
     COMMENTS_DISABLED,
@@ -109,7 +110,16 @@ def classify(exc: BaseException, *, writing: bool, kind: str = "dm") -> ErrorDec
         escalation=policy.escalation,
         tries=policy.tries,
         retry_after_seconds=wait,
+        said=_said(exc) if policy.outcome is Outcome.HOLD else {},
     )
+
+
+def _said(exc: BaseException) -> dict[str, str]:
+    """What Instagram said of a hold; empty for one that is not its doing."""
+    at_login = is_of_login(exc)
+    if not at_login and reply_of(exc) is None:
+        return {}
+    return {"at": "login" if at_login else "call", **challenge_details(exc)}
 
 
 def _reply_behind(exc: BaseException) -> Reply | None:

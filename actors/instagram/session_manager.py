@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 from redis.exceptions import RedisError
 
+from actors.instagram.challenge_details import mark_login
 from actors.instagram.client import InstagramClient, build_client, close_client
 from actors.instagram.errors import ClassifiedError
 from actors.instagram.login_refusals import login_policy
@@ -120,6 +121,7 @@ class SessionManager:
                     verification_code=self._second_factor(client, code),
                 )
             except Exception as error:
+                mark_login(error)
                 self._raise_refused(error, client)
                 raise
             finally:

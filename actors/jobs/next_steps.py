@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from actors.instagram.errors import ErrorDecision, Outcome
 from actors.jobs.request_state import RequestState
+from service.accounts.holds import what_it_asks
 from service.jobs.account_effect import NO_EFFECT, AccountEffect
 from service.jobs.claims import ReleaseStatus
 from service.jobs.lua.release_job import Charge
@@ -101,7 +102,7 @@ def after_error(
         return _after_failed_verification(error, job, jitter)
     if error.outcome is Outcome.FINAL and _is_last_try(error, job):
         return Finish(Status.FAILED, failure=Failure(error.code, error.message))
-    effect = account_effect(error, job.kind)
+    effect = account_effect(error, job)
     sent = state is not RequestState.NOT_SENT and not _never_sent(error)
     if error.outcome is Outcome.COOL_DOWN:
         return _rest(error, job, effect, sent=sent)
@@ -143,19 +144,20 @@ def leave_to_settle(why: str, settle_ms: int, retry_after_seconds: int | None = 
     return Release(Status.SENDING, why, after_ms=after_ms, charge="free")
 
 
-def account_effect(error: ErrorDecision, kind: str) -> AccountEffect:
+def account_effect(error: ErrorDecision, job: JobRecord) -> AccountEffect:
     """What an error means for the whole account: a hold, a cooldown, or nothing.
 
     Parameters:
       error: The classified error.
-      kind: The job's kind.
+      job: The job that met it.
     """
     if error.outcome in (Outcome.HOLD, Outcome.FIX_PROXY, Outcome.RELOGIN):
-        return AccountEffect(hold=error.code, note=error.message)
+        asks = what_it_asks(error.code, job.account, error.said)
+        return AccountEffect(hold=error.code, note=error.message, asks=asks, said=error.said)
     if error.outcome is Outcome.COOL_DOWN and error.cooldown_seconds:
         return AccountEffect(
             cooldown=error.code,
-            kind=rate_limit_kind(kind) if error.scope == "kind" else "*",
+            kind=rate_limit_kind(job.kind) if error.scope == "kind" else "*",
             cooldown_ms=1000 * error.cooldown_seconds,
             escalation=error.escalation,
         )
@@ -212,7 +214,7 @@ def _after_failed_verification(
         return _UNCERTAIN
     after_ms = _jittered_ms(VERIFY_BACKOFF_SECONDS[job.verification_failures], jitter)
     after_ms = _at_least(after_ms, error.retry_after_seconds)
-    effect = account_effect(error, job.kind)
+    effect = account_effect(error, job)
     # A verification that the account's own trouble prevents does not count against the job.
     charge: Charge = "failed" if effect is NO_EFFECT else "free"
     return Release(Status.SENDING, error.code, after_ms=after_ms, charge=charge, effect=effect)

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, cast
 
 import redis.asyncio as aredis
 
+from service.accounts.holds import hold_view
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.control_account import control_account
 from service.jobs.lua.control_all_accounts import control_all_accounts
@@ -146,7 +147,7 @@ class AccountControls:
         return {
             "name": account,
             "status": account_status(fields, all_paused=all_paused, now_ms=now_ms),
-            "hold": _hold(fields),
+            "hold": hold_view(account, fields),
             "paused_everywhere": all_paused,
             "paused_kinds": sorted(
                 name.removeprefix("pause:") for name in fields if name.startswith("pause:")
@@ -175,16 +176,6 @@ def account_status(fields: Mapping[str, str], *, all_paused: bool, now_ms: int) 
     if fields.get("hold"):
         return "held"
     return "cooling_down" if _cooldowns(fields, now_ms) else "active"
-
-
-def _hold(fields: Mapping[str, str]) -> dict[str, Any] | None:
-    if not fields.get("hold"):
-        return None
-    return {
-        "reason": fields["hold"],
-        "note": fields.get("hold_note") or None,
-        "since": rfc3339(int(fields.get("hold_since", "0"))),
-    }
 
 
 def _cooldowns(fields: Mapping[str, str], now_ms: int) -> list[dict[str, Any]]:

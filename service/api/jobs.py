@@ -1,4 +1,4 @@
-"""Jobs: create, show, list, cancel, retry."""
+"""Jobs: create, show, list, cancel, retry, settle."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fastapi import APIRouter, Header, Query, Response
 from service.api.auth import JobsCaller, ReadCaller, Services
 from service.api.follower_results import ROWS_RESPONSES, follow_rows, negotiate_format, stored_rows
 from service.api.idempotency import IdempotencyKey, create_job_once
+from service.api.job_filters import METADATA_PARAMETER, JobFilterQuery
 from service.api.multipart import UPLOAD_SCHEMA
 from service.api.pagination import Cursor, Limit, matching, page_response, parse_cursor
 from service.api.record_versions import newer_record
-from service.api.schemas import JobRequest, invalid, utc_now
+from service.api.schemas import JobRequest, SettleRequest, invalid, utc_now
 from service.dependencies import AppServices
 from service.http.errors import ApiError
-from service.jobs.model import FINAL, FOLLOWER_KINDS, JobDraft, Kind, Status
-from service.jobs.queries import JobFilter, Page
+from service.jobs.model import FINAL, FOLLOWER_KINDS, JobDraft
 from service.live.broadcaster import POLL_SECONDS
 from service.network.ip_filter import IpFilter
 from service.photos.photo_url import check_photo_url
@@ -65,25 +65,21 @@ def build_draft(body: JobRequest, services: AppServices) -> JobDraft:
     return body.draft(services.config, utc_now())
 
 
-@router.get("/jobs")
+@router.get("/jobs", openapi_extra=METADATA_PARAMETER)
 async def list_jobs(
     _caller: ReadCaller,
     services: Services,
-    status: Status | None = None,
-    account: str | None = None,
-    kind: Kind | None = None,
-    event_id: str | None = None,
+    job_filter: JobFilterQuery,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
-    """List jobs, newest first."""
-    job_filter = JobFilter(status, account, kind)
-    if event_id is not None:
-        return page_response(
-            await _jobs_of_event(services, event_id, job_filter, parse_cursor(cursor), limit)
-        )
+    """List jobs, newest first: those that meet all filters.
+
+    A page may have fewer jobs than `limit`, even none, although more follow: go on while `next` is
+    not null.
+    """
     return page_response(
-        await services.jobs.jobs(job_filter, cursor=parse_cursor(cursor), limit=limit)
+        await services.job_finder.page(job_filter, cursor=parse_cursor(cursor), limit=limit)
     )
 
 
@@ -188,6 +184,26 @@ async def retry_job(job_id: str, caller: JobsCaller, services: Services) -> dict
     return job
 
 
+@router.post("/jobs/{job_id}/settle", operation_id="settle_job")
+async def settle_job(
+    job_id: str, body: SettleRequest, caller: JobsCaller, services: Services
+) -> dict[str, Any]:
+    """Settle an uncertain job: a person has looked whether its write is at Instagram."""
+    reply = await services.ledger.settle(job_id, body.settled_as, *caller, note=body.note)
+    if reply == "none":
+        raise unknown_job()
+    if reply == "newer":
+        raise await _newer_job(services, job_id)
+    job = await _require_job(services, job_id)
+    if reply == "refused":
+        message = f"The job is {job['status']}; only uncertain jobs can be settled."
+        raise ApiError(409, "not_uncertain", message)
+    if reply == "erased":
+        message = "What the job says of a person was erased: settle it without a note."
+        raise ApiError(409, "erased", message)
+    return job
+
+
 async def _require_job(services: AppServices, job_id: str) -> dict[str, Any]:
     job = await services.jobs.job(job_id)
     if job is None:
@@ -210,23 +226,6 @@ async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> d
             if job["status"] in FINAL or remaining <= 0 or subscriber.closed:
                 return job
             await subscriber.wait(min(remaining, POLL_SECONDS))
-
-
-async def _jobs_of_event(
-    services: AppServices, event_id: str, job_filter: JobFilter, cursor: int | None, limit: int
-) -> Page:
-    """Return a page of an event's jobs. An event has only a few, so all are read."""
-    ids = [
-        job_id for event in await services.jobs.events_with_id(event_id) for job_id in event.jobs
-    ]
-    records = await services.jobs.records(ids)
-    matching = [
-        record
-        for record in sorted(records, key=lambda record: -record.seq)
-        if job_filter.matches(record) and (cursor is None or record.seq < cursor)
-    ]
-    next_cursor = matching[limit - 1].seq if len(matching) > limit else None
-    return Page(await services.jobs.to_public(matching[:limit]), next_cursor)
 
 
 def _no_longer_kept(job: dict[str, Any]) -> ApiError:

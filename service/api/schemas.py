@@ -23,6 +23,7 @@ from service.http.errors import ApiError
 from service.instagram.ids import InvalidIdentifier, normalise_post
 from service.instagram.limits import MAX_TEXT_CHARACTERS, excess
 from service.instagram.typed_recipients import typed_recipient
+from service.jobs.lua.settle_job import SettledAs
 from service.jobs.model import DEFAULT_PRIORITY, MAX_DELAY_MS, JobDraft, Pausable, Write
 from service.json_values.plain_json import is_deeper, json_size
 from service.network.urls import MAX_URL_CHARACTERS
@@ -31,6 +32,8 @@ from service.photos.photo import PhotoUrl
 MAX_METADATA_BYTES: Final = 8 * 1024
 #: Far below the limit of JSON encoders (pydantic's is 255); metadata is part of every response.
 MAX_METADATA_DEPTH: Final = 32
+#: Characters of what a person writes beside an act.
+MAX_NOTE: Final = 200
 MAX_EXPIRY: Final = timedelta(days=3650)
 
 _RFC3339: Final = re.compile(
@@ -67,6 +70,10 @@ def _check_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     if is_deeper(metadata, MAX_METADATA_DEPTH):
         raise ValueError(f"must be nested at most {MAX_METADATA_DEPTH} levels deep")
     return metadata
+
+
+def _check_note(note: str | None) -> str | None:
+    return None if note is None else _check_surrogates(note) or None
 
 
 Name = Annotated[StrictStr, Field(min_length=1, max_length=64), AfterValidator(_check_surrogates)]
@@ -223,7 +230,20 @@ class NoteRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Annotated[StrictStr, Field(max_length=200)] = ""
+    reason: Annotated[StrictStr, Field(max_length=MAX_NOTE)] = ""
+
+
+class SettleRequest(BaseModel):
+    """What a person found at Instagram of a write whose outcome is unknown."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"as": "sent", "note": "seen in the app"}]}
+    )
+
+    settled_as: Annotated[SettledAs, Field(alias="as")]
+    note: Annotated[
+        Annotated[StrictStr, Field(max_length=MAX_NOTE)] | None, AfterValidator(_check_note)
+    ] = None
 
 
 class PauseRequest(NoteRequest):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from service.jobs.stored_names import DELIVERY_ATTEMPTS
+from service.jobs.stored_names import DELIVERY_ATTEMPTS, stored_names
 
 DeliveryStatus = Literal["pending", "delivering", "delivered", "failed"]
 
@@ -39,15 +39,8 @@ class DeliveryFilter:
             "callback": self.callback,
             "type": self.type,
             "job": self.job_id,
-            "codes": _stored_codes(self.code),
+            "codes": stored_names(DELIVERY_ATTEMPTS, self.code),
             "since": self.created_since_ms,
             "until": self.created_until_ms,
         }
-        return {name: value for name, value in asked.items() if value not in (None, ())}
-
-
-def _stored_codes(code: str | None) -> tuple[str, ...]:
-    """The words under which a code may be stored."""
-    if code is None:
-        return ()
-    return code, *(stored for stored, shown in DELIVERY_ATTEMPTS.items() if shown == code)
+        return {name: value for name, value in asked.items() if value not in (None, (), [])}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 Escalation = Literal["double", "widen"]
 
@@ -16,6 +17,8 @@ class AccountEffect:
     Parameters:
       hold: Reason of a hold, which needs a person.
       note: What happened and what the person can do; '' for nothing.
+      asks: What else its callback says of the hold: `remedy`, `accepts_code`.
+      said: What Instagram said, as far as it may be shown (service/accounts/holds.py).
       cooldown: Reason of a cooldown, in which no job of `kind` runs.
       kind: `dm`, `comment` or `*` for all.
       cooldown_ms: Length of the cooldown.
@@ -29,11 +32,16 @@ class AccountEffect:
     cooldown_ms: int = 0
     escalation: Escalation | None = None
     note: str = ""
+    asks: Mapping[str, Any] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> str:
         """The effect in the form that release_job.lua reads."""
         if self.hold is not None:
-            return json.dumps({"hold": self.hold} | ({"note": self.note} if self.note else {}))
+            more = {"note": self.note, "asks": dict(self.asks), "said": dict(self.said)}
+            return json.dumps(
+                {"hold": self.hold} | {name: value for name, value in more.items() if value}
+            )
         if self.cooldown is not None:
             effect = {"cool": self.cooldown, "kind": self.kind, "ms": self.cooldown_ms}
             return json.dumps(effect | ({"again": self.escalation} if self.escalation else {}))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -13,9 +15,11 @@ from service.encryption import places
 from service.encryption.cipher import Cipher
 from service.jobs.model import JobDraft, derived_id
 from service.jobs.person_keys import PersonKeys
+from service.jobs.tombstone_names import TombstoneNames
 
 #: What lua/lib/create_job.lua reserves an id by.
-_DECIDING: Final = ("id", "delay", "run_at", "once", "once_kept")
+_ONCE: Final = ("once", "once_kept", "once_erased", "once_tombstones")
+_DECIDING: Final = ("id", "delay", "run_at", *_ONCE)
 
 
 def encode_event_draft(
@@ -72,7 +76,7 @@ def encode_draft(
     if draft.dry_run:
         entry["dry"] = "1"
     if draft.once_key is not None:
-        entry |= _once_keys(draft, draft.once_key)
+        entry |= _once_keys(draft, draft.once_key, person_keys.tombstones)
     if draft.photo is not None:
         entry |= draft.photo.entry()
     return entry
@@ -92,20 +96,33 @@ def encrypt_text(entry: dict[str, Any], cipher: Cipher) -> dict[str, Any]:
     return {**entry, "text": encrypted, "text_hash": says, "encrypted": True}
 
 
-def _once_keys(draft: JobDraft, once_key: str) -> dict[str, Any]:
+def _once_keys(draft: JobDraft, once_key: str, tombstones: TombstoneNames) -> dict[str, Any]:
     """The keys under which to look for an earlier job about the same thing, and to keep this one.
 
     Not all events about a thing have all of its business keys: the earlier job may have been
-    created under one that this event has only as a fallback, or the other way round.
+    created under one that this event has only as a fallback, or the other way round. An erased one
+    is found by tombstones, and gets more of them.
     """
-    first, *fallbacks = (
-        derived_id("once", draft.rule or "", key) for key in (once_key, *draft.once_fallbacks)
-    )
-    own, as_fallback = f"hg:once:{first}", f"hg:once:fallback:{first}"
+    plain = [derived_id("once", draft.rule or "", key) for key in (once_key, *draft.once_fallbacks)]
+    erased = [tombstones.endings(each) for each in plain]
+    current = [endings[0] for endings in erased]
     return {
-        "once": [own, as_fallback, *(f"hg:once:{each}" for each in fallbacks)],
-        "once_kept": [own, *(f"hg:once:fallback:{each}" for each in fallbacks)],
+        "once": _looked_for(plain[:1], plain[1:]),
+        "once_kept": _kept(plain),
+        "once_erased": _looked_for(erased[0], itertools.chain.from_iterable(erased[1:])),
+        "once_tombstones": _kept(current),
     }
+
+
+def _looked_for(first: Iterable[str], fallbacks: Iterable[str]) -> list[str]:
+    return [
+        *(f"hg:once:{kept}{each}" for each in first for kept in ("", "fallback:")),
+        *(f"hg:once:{each}" for each in fallbacks),
+    ]
+
+
+def _kept(endings: Sequence[str]) -> list[str]:
+    return [f"hg:once:{endings[0]}", *(f"hg:once:fallback:{each}" for each in endings[1:])]
 
 
 #: One encoder for all calls: `json.dumps` would create one per call.

@@ -10,6 +10,7 @@ import orjson
 from service.jobs.draft_encoding import encode_head
 from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE
 from service.jobs.model import Recognition
+from service.jobs.tombstone_names import TombstoneNames
 
 _LIVEMODES: Final = {True: "true", False: "false", None: "null"}
 
@@ -36,12 +37,14 @@ def encode_event(
     status: EventStatus,
     notes: Sequence[dict[str, Any]],
     recognition: Recognition,
+    tombstones: TombstoneNames,
 ) -> dict[str, Any]:
     """Encode an event with its jobs; those that are too many for one step are left to later ones.
 
     Parameters:
       entries: Its jobs, as draft_encoding.py encodes them.
       status, notes, recognition: As for `Ledger.accept`.
+      tombstones: Names those of erased events.
     """
     envelope: dict[str, Any] = {
         "source": source,
@@ -52,7 +55,7 @@ def encode_event(
         "status": status,
         "notes": orjson.dumps(notes).decode(),
         "jobs": entries,
-        **_encode_recognition(source, recognition),
+        **_encode_recognition(source, recognition, tombstones),
     }
     if len(entries) > JOBS_AT_ONCE:
         envelope["jobs"] = entries[:JOBS_AT_ONCE]
@@ -60,9 +63,13 @@ def encode_event(
     return envelope
 
 
-def _encode_recognition(source: str, recognition: Recognition) -> dict[str, str]:
+def _encode_recognition(
+    source: str, recognition: Recognition, tombstones: TombstoneNames
+) -> dict[str, Any]:
     found = {name: value for name, value in recognition._asdict().items() if value is not None}
     for name in ("event_key", "body_key"):
         if name in found:
             found[name] = f"hg:known:{source}:{found[name]}"
+    if "body_key" in found:
+        found["body_tombstones"] = tombstones.all_of(found["body_key"])
     return found

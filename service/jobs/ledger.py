@@ -40,10 +40,12 @@ from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE
 from service.jobs.lua.create_job import create_job
 from service.jobs.lua.group_commit import GroupCommit
+from service.jobs.lua.list_plain_names import list_plain_names
 from service.jobs.lua.preview_job import preview_job
 from service.jobs.lua.prune import prune
 from service.jobs.lua.retry_job import retry_job
 from service.jobs.lua.runner import Scripts
+from service.jobs.lua.settle_job import SettledAs, SettleReply, settle_job
 from service.jobs.model import FINAL, ONLY_BY_ID, JobDraft, Recognition, Status, derived_id
 from service.jobs.replies import Acceptance, Creation, Preview, RetryReply
 from service.jobs.unfinished_events import finish_event
@@ -141,7 +143,8 @@ class Ledger:
           recognition: How to find the event if it is stored under another id or in another shape.
         """
         entries = self._event_entries(source, event.id, drafts)
-        envelope = encode_event(source, event, entries, status, notes, recognition)
+        tombstones = self._person_keys.tombstones
+        envelope = encode_event(source, event, entries, status, notes, recognition, tombstones)
         packed = self._compressor.compress(body)
         if self._cipher.enabled:
             envelope["encrypted"] = True
@@ -200,11 +203,13 @@ class Ledger:
         event, ids = f"{source}:{event_id}", None
         reference = dumps({"source": source, "event_id": event_id})
         await finish_event(self._scripts, event)
+        [known] = await self._scripts.run(list_plain_names(event))
+        tombstones = dumps(self._person_keys.tombstones.current(known))
         for at in range(0, max(len(entries), 1), JOBS_AT_ONCE):
             some = dumps(entries[at : at + JOBS_AT_ONCE])
             # One act, however many steps it takes.
             who = ("", "") if at else (by, address)
-            call = add_event_jobs(event, some, dumps(list(notes)), *who, reference)
+            call = add_event_jobs(event, some, dumps(list(notes)), *who, reference, tombstones)
             ids = await self._scripts.run(call)
         return ids
 
@@ -254,6 +259,12 @@ class Ledger:
     async def retry(self, job_id: str, by: str, address: str = "") -> RetryReply:
         """Open the next run of a failed or uncertain job."""
         return await self._scripts.run(retry_job(job_id, by, address))
+
+    async def settle(
+        self, job_id: str, settled_as: SettledAs, by: str, address: str = "", *, note: str | None
+    ) -> SettleReply:
+        """End an uncertain job as a person says that its write went."""
+        return await self._scripts.run(settle_job(job_id, settled_as, by, address, note))
 
     async def prune(self) -> int:
         """Delete records whose retention has ended; returns how many."""

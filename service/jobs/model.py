@@ -63,7 +63,8 @@ FINAL: Final = frozenset(
 _S = Status
 _STOPPED = frozenset({_S.CANCELED, _S.EXPIRED, _S.FAILED})
 
-#: The allowed next statuses of each status. Only a retry leaves `failed` and `uncertain`.
+#: The allowed next statuses of each status. Only people leave `failed` (retry) and `uncertain`
+#: (retry, settle).
 TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     _S.SCHEDULED: _STOPPED | {_S.QUEUED},
     _S.QUEUED: _STOPPED | {_S.RUNNING, _S.WAITING, _S.HELD},
@@ -75,7 +76,7 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     _S.CANCELED: frozenset(),
     _S.EXPIRED: frozenset(),
     _S.FAILED: frozenset({_S.QUEUED}),
-    _S.UNCERTAIN: frozenset({_S.QUEUED}),
+    _S.UNCERTAIN: frozenset({_S.QUEUED, _S.SUCCEEDED, _S.FAILED}),
 }
 
 

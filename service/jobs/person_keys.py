@@ -16,6 +16,7 @@ from service.encryption.keys import derive_each
 from service.instagram.ids import person_name
 from service.jobs.model import JobDraft
 from service.jobs.records import JobRecord
+from service.jobs.tombstone_names import TombstoneNames
 
 _PURPOSE: Final = b"heliograph/people/v1"
 #: 80 bits: among ten million persons, two share a key by a chance of 1 in 20,000 million.
@@ -39,6 +40,8 @@ class PersonKeys:
     def __init__(self, secret_keys: Sequence[str]) -> None:
         keys = derive_each(",".join(secret_keys), _PURPOSE)
         self._hashes = [blake2b(digest_size=_DIGEST_BYTES, key=key) for key in keys]
+        #: Names what must outlive a person's erasure.
+        self.tombstones: Final = TombstoneNames(secret_keys)
 
     @property
     def fingerprint(self) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import redis.asyncio as aredis
 
@@ -21,43 +21,6 @@ from service.jobs.model import Status
 from service.jobs.records import EventRecord, JobRecord, QueuePosition, body_place
 from service.jobs.timeline import JobHistory, timeline_entry
 from service.redis.decoding import decode_fields
-
-#: Index entries that one page may scan while it filters.
-MAX_SCANNED: Final = 2_000
-#: Index entries scanned per round trip.
-_SCAN_BATCH: Final = 100
-
-
-@dataclass(frozen=True)
-class JobFilter:
-    """Which jobs to list; None means any."""
-
-    status: Status | None = None
-    account: str | None = None
-    kind: str | None = None
-
-    def index(self) -> str:
-        """An index with all matching jobs: that of a status, else of an account, else of a kind."""
-        if self.status is not None:
-            return f"hg:jobs:status:{self.status}"
-        if self.account is not None:
-            return f"hg:jobs:account:{self.account}"
-        if self.kind is not None:
-            return f"hg:jobs:kind:{self.kind}"
-        return "hg:jobs"
-
-    def matches(self, job: JobRecord) -> bool:
-        return self.matches_labels(str(job.status), job.account, job.kind)
-
-    def matches_labels(self, *labels: str) -> bool:
-        """Whether a job of this status, account and kind matches."""
-        wanted = (self.status, self.account, self.kind)
-        return all(want in (None, label) for want, label in zip(wanted, labels, strict=True))
-
-    @property
-    def needs_filtering(self) -> bool:
-        """Whether its index contains jobs that do not match."""
-        return sum(want is not None for want in (self.status, self.account, self.kind)) > 1
 
 
 @dataclass(frozen=True)
@@ -86,44 +49,6 @@ class JobQueries:
         """A job as the API shows it; None if it is unknown or pruned."""
         records = await self.records([job_id])
         return (await self.to_public(records))[0] if records else None
-
-    async def jobs(self, job_filter: JobFilter, *, cursor: int | None, limit: int) -> Page:
-        """A page of jobs, newest first.
-
-        Parameters:
-          cursor: From the previous page; None for the first.
-          limit: The most jobs on the page; it may have fewer although more follow.
-        """
-        items: list[JobRecord] = []
-        batch_size = max(limit, _SCAN_BATCH) if job_filter.needs_filtering else limit
-        scanned, before = 0, cursor
-        while scanned < MAX_SCANNED:
-            batch = await newest_members(self._client, job_filter.index(), before, batch_size)
-            ids = [job_id.decode() for job_id, _ in batch]
-            for record in await self.records(await self._filter_ids(job_filter, ids)):
-                if job_filter.matches(record):
-                    items.append(record)
-                    if len(items) == limit:
-                        return Page(await self.to_public(items), record.seq)
-            if len(batch) < batch_size:
-                return Page(await self.to_public(items), None)
-            scanned += len(batch)
-            before = batch[-1][1]
-        return Page(await self.to_public(items), before)
-
-    async def _filter_ids(self, job_filter: JobFilter, ids: Sequence[str]) -> list[str]:
-        """Drop the ids of jobs that do not match, if the index contains any."""
-        if not job_filter.needs_filtering:
-            return list(ids)
-        async with self._pipeline() as pipe:
-            for job_id in ids:
-                pipe.hmget(f"hg:job:{job_id}", "status", "account", "kind")
-            found = await pipe.execute()
-        return [
-            job_id
-            for job_id, labels in zip(ids, found, strict=True)
-            if job_filter.matches_labels(*((label or b"").decode() for label in labels))
-        ]
 
     async def records(self, job_ids: Sequence[str]) -> list[JobRecord]:
         """The records of those jobs that are stored, in the given order."""

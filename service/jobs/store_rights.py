@@ -84,6 +84,7 @@ _IN_SCRIPTS: Final = (
 _DIRECT: Final = (
     "EXPIRE K 1",
     "GETDEL K",
+    "HSCAN K 0",
     "MULTI",
     "EXEC",
     "SMISMEMBER K m",

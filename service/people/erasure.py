@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -20,14 +20,15 @@ from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.erase_caches import erase_caches
 from service.jobs.lua.erase_jobs import ErasableJob, erase_jobs
 from service.jobs.lua.hash_encoding import fields_of
+from service.jobs.lua.list_plain_names import list_plain_names
 from service.jobs.lua.runner import Scripts
+from service.jobs.person import Person, PersonFinder, person_of
 from service.jobs.person_keys import names_shown
 from service.jobs.queries import newest_members
 from service.jobs.records import JobRecord
 from service.jobs.unfinished_events import finish_events
 from service.people.index import PersonIndex
 from service.people.old_audit_entries import OldAuditEntries
-from service.people.person import Person, PersonFinder, person_of
 from service.people.rows import ExportRows
 
 #: Jobs erased by one script call, which blocks the store meanwhile.
@@ -92,6 +93,7 @@ class PersonErasure:
     ) -> None:
         self._client = client
         self._scripts = Scripts(client, script_config)
+        self._tombstones = script_config.person_keys.tombstones
         self._finder = PersonFinder(client, script_config.person_keys)
         self._index = PersonIndex(client, script_config)
         self._audit = OldAuditEntries(client, script_config)
@@ -145,7 +147,7 @@ class PersonErasure:
         """Erase the person's jobs; returns outcomes, busy ones, and whether all are done."""
         outcomes, busy = Counter[str](), list[str]()
         async for jobs in self._slices(person):
-            replies = await self._scripts.run(erase_jobs(by, *jobs))
+            replies = await self._scripts.run(erase_jobs(by, *await self._erasable(person, jobs)))
             outcomes.update(replies)
             pairs = zip(jobs, replies, strict=True)
             busy += [job.id for job, reply in pairs if reply in ("busy", "newer")]
@@ -153,7 +155,12 @@ class PersonErasure:
                 return outcomes, busy, False
         return outcomes, busy, not outcomes["changed"]
 
-    async def _slices(self, person: Person) -> AsyncIterator[list[ErasableJob]]:
+    async def _erasable(self, person: Person, jobs: Sequence[JobRecord]) -> list[ErasableJob]:
+        listed = await self._scripts.run(list_plain_names(*(job.id for job in jobs)))
+        pairs = zip(jobs, map(self._tombstones.current, listed), strict=True)
+        return [_erasable(person, job, tombstones) for job, tombstones in pairs]
+
+    async def _slices(self, person: Person) -> AsyncIterator[list[JobRecord]]:
         for index in person.indexes():
             before: int | None = None
             while batch := await newest_members(self._client, index, before, _AT_ONCE):
@@ -162,14 +169,14 @@ class PersonErasure:
                 if jobs:
                     yield jobs
 
-    async def _meant(self, person: Person, job_ids: Sequence[str]) -> list[ErasableJob]:
+    async def _meant(self, person: Person, job_ids: Sequence[str]) -> list[JobRecord]:
         async with self._client.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
                 pipe.hgetall(f"hg:job:{job_id}")
             found = await cast("Awaitable[list[dict[bytes, bytes]]]", pipe.execute())
         pairs = zip(job_ids, found, strict=True)
         records = [JobRecord.of(job_id, fields_of(fields)) for job_id, fields in pairs if fields]
-        return [_erasable(person, record) for record in records if _is_meant(person, record)]
+        return [record for record in records if _is_meant(person, record)]
 
     async def _erase_feed(self, person: Person) -> None:
         """Drop what live subscribers were told of erased jobs, and of lookups of the person."""
@@ -203,7 +210,6 @@ def _is_meant(person: Person, record: JobRecord) -> bool:
     return person.is_meant(*person_of(record), record.who)
 
 
-def _erasable(person: Person, record: JobRecord) -> ErasableJob:
-    to, pk = person_of(record)
-    keys = [person.keys[name][0] if name in person.keys else "" for name in (to, pk)]
-    return ErasableJob(record.id, record.to, record.pk, *keys)
+def _erasable(person: Person, record: JobRecord, tombstones: Mapping[str, str]) -> ErasableJob:
+    to, pk = (person.keys[name][0] if name in person.keys else "" for name in person_of(record))
+    return ErasableJob(record.id, record.to, record.pk, to, pk, json.dumps(tombstones))

@@ -9,7 +9,7 @@ import redis.asyncio as aredis
 
 from service.instagram.ids import person_name
 from service.jobs.lua.builder import ScriptConfig
-from service.people.person import Person
+from service.jobs.person import Person
 
 #: Entries read in one round trip, and by one call.
 _BATCH: Final = 1_000

@@ -15,12 +15,12 @@ from service.encryption.cipher import Cipher, Unreadable
 from service.jobs.audit_log import AuditLog
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.runner import Scripts
+from service.jobs.person import Person, PersonFinder, person_of
 from service.jobs.person_keys import traces_key
 from service.jobs.queries import JobQueries, newest_members
 from service.jobs.records import JobRecord
 from service.jobs.unfinished_events import finish_events
 from service.people.index import PersonIndex
-from service.people.person import Person, PersonFinder, person_of
 from service.redis.decoding import decode_fields
 from service.time_formats.timestamps import rfc3339
 

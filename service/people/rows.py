@@ -14,7 +14,7 @@ from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.replace_rows import replace_rows
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import FOLLOWER_KINDS
-from service.people.person import Person
+from service.jobs.person import Person
 
 #: Batches read in one round trip, and by one call: a million rows.
 _AT_ONCE: Final = 20

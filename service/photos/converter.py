@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 import tempfile
-from asyncio.subprocess import DEVNULL
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +16,7 @@ from typing import IO, Any, Final
 
 from service.photos.photo import MAX_PIXELS, Photo, PhotoRefused
 from service.photos.spooled_file import SpooledFile
+from service.process.limited_subprocess import run_limited
 
 #: The longer side of the JPEG that is sent, in pixels.
 MAX_SIDE: Final = 1440
@@ -34,13 +32,8 @@ LIMITS: Final[Mapping[str, int]] = {
     "cpu_seconds": 10,
     "seconds": 15,
 }
-#: The subprocess ends itself at its limit; after this long it is killed.
-_GRACE_SECONDS: Final = 2
-
 #: The program of the subprocesses.
 PROGRAM: Final = str(Path(__file__).with_name("converter_subprocess.py"))
-#: The environment that a subprocess gets: where a platform keeps libraries, and no secret.
-_PASSED_VARIABLES: Final = ("LD_LIBRARY_PATH",)
 
 
 class ConverterBusy(Exception):
@@ -114,24 +107,9 @@ class PhotoConverter:
     async def _run(self, source: IO[bytes], result: IO[bytes]) -> int:
         """Convert one file in a subprocess; its exit code, negative if it was killed."""
         try:
-            child = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", self._program, json.dumps(self._limits)),
-                stdin=source,
-                stdout=result,
-                stderr=DEVNULL,
-                env={name: os.environ[name] for name in _PASSED_VARIABLES if name in os.environ},
-            )
+            return await run_limited(self._program, self._limits, source, result)
         except OSError as error:
             raise ConversionFailed(type(error).__name__) from error
-        try:
-            async with asyncio.timeout(self._limits["seconds"] + _GRACE_SECONDS):
-                return await child.wait()
-        except TimeoutError:
-            return -1
-        finally:
-            if child.returncode is None:
-                child.kill()
-                await child.wait()
 
 
 def _read_header(result: IO[bytes]) -> dict[str, Any]:

@@ -1,18 +1,15 @@
 """Converts one image to a clean JPEG, in a process with resource limits.
 
-Run by its path and isolated (`python -I converter_subprocess.py LIMITS`), so that no module or
-secret of Heliograph is loaded here. The image is read from standard input. Standard output gets one
+Run by its path (service/process/limited_subprocess.py), so that no module or secret of Heliograph
+is loaded here. The image is read from standard input. Standard output gets one
 line of JSON, `{"width", "height"}` or `{"error": code}` with a code of `photo.PROBLEMS`, then the
 JPEG.
 """
 
 from __future__ import annotations
 
-import ctypes
 import io
 import json
-import resource
-import signal
 import sys
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -24,8 +21,6 @@ if TYPE_CHECKING:
 _FORMATS: Final = ("JPEG", "PNG", "WEBP")
 #: Modes that can be scaled directly; others (palettes, 16 bits) are converted first.
 _SCALABLE_MODES: Final = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
-#: From <linux/prctl.h>. The limit does not hold where dumps are piped into a program (core(5)).
-_PR_SET_DUMPABLE: Final = 4
 _QUALITIES: Final = (88, 75, 60, 40)
 
 
@@ -34,9 +29,8 @@ class UnusablePhoto(Exception):
 
 
 def main() -> int:
-    """Convert standard input, within the limits given by the first argument."""
+    """Convert standard input; the first argument has the limits of the image."""
     limits: dict[str, int] = json.loads(sys.argv[1])
-    limit_resources(limits)
     reply: dict[str, Any]
     try:
         jpeg, (width, height) = convert(sys.stdin.buffer, limits)
@@ -47,27 +41,6 @@ def main() -> int:
         jpeg, reply = b"", {"error": "photo_too_demanding"}
     sys.stdout.buffer.write(json.dumps(reply).encode() + b"\n" + jpeg)
     return 0
-
-
-def limit_resources(limits: dict[str, int]) -> None:
-    """Have the kernel end this process when it exceeds its limits.
-
-    Parameters:
-      limits: `memory_bytes`, `cpu_seconds`, `seconds` (wall clock), `output_bytes`.
-    """
-    signal.alarm(limits["seconds"])
-    for kind, limit in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_CPU, limits["cpu_seconds"]),
-        (resource.RLIMIT_FSIZE, limits["output_bytes"]),
-        (resource.RLIMIT_AS, limits["memory_bytes"]),
-    ):
-        # macOS cannot limit memory; developers there convert their own photos only.
-        with suppress(ValueError, OSError):
-            resource.setrlimit(kind, (limit, limit))
-    # Not on macOS.
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def convert(source: IO[bytes], limits: dict[str, int]) -> tuple[bytes, tuple[int, int]]:

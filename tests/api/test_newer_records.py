@@ -12,7 +12,7 @@ from tests.support.web import WebHarness, order
 DM: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 
 
-@pytest.mark.parametrize("action", ["cancel", "retry"])
+@pytest.mark.parametrize("action", ["cancel", "retry", "settle"])
 def test_changing_a_job_of_a_newer_release_is_refused_and_says_so(
     web: WebHarness, action: str
 ) -> None:
@@ -20,7 +20,7 @@ def test_changing_a_job_of_a_newer_release_is_refused_and_says_so(
     web.store.hset(f"hg:job:{job_id}", "v", 7)
     before = web.contents()
 
-    refused = web.api.post(f"/jobs/{job_id}/{action}")
+    refused = web.api.post(f"/jobs/{job_id}/{action}", json={"as": "sent"})
 
     error = refused.json()["error"]
     assert (refused.status_code, error["code"]) == (409, "newer_release")

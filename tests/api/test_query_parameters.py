@@ -79,7 +79,7 @@ def test_the_routes_are_found() -> None:
         ("/jobs?acount=shop", "acount", "did you mean 'account'?"),
         ("/people/jenny?nope=1", "nope", "known are cursor, limit"),
         ("/accounts?status=held", "status", "there are none"),
-        ("/jobs?metadata[order]=1", "metadata[order]", "known are "),
+        ("/events?metadata[order]=1", "metadata[order]", "known are "),
         ("/jobs?_=1", "_", "known are "),
         ("/deliveries?query=1", "query", "known are "),
         ("/deliveries?status=failed&Status=failed", "Status", "did you mean 'status'?"),

@@ -132,7 +132,7 @@ def test_an_unexpected_exception_is_a_500_and_logged_once(
     async def broken(*_args: object, **_kwargs: object) -> None:
         raise ZeroDivisionError("the cause")
 
-    monkeypatch.setattr("service.jobs.queries.JobQueries.jobs", broken)
+    monkeypatch.setattr("service.jobs.job_finder.JobFinder.page", broken)
     with run_web(store_url, tmp_path) as port, connect(port, store) as web, capture_logs() as logs:
         # When
         response = web.api.get("/jobs")

@@ -20,6 +20,7 @@ from service.events.event_filter import EventFilter
 from service.jobs.actor_routes import QUEUES
 from service.jobs.consistency_check import PAGE
 from service.jobs.high_water_mark import HighWaterMark
+from service.jobs.job_filter import JobFilter
 from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNFINISHED_INDEXES
 from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.check_consistency import check_consistency
@@ -31,13 +32,13 @@ from service.jobs.lua.prune import prune
 from service.jobs.lua.read_audit_log import read_audit_log
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Status
-from service.jobs.queries import JobFilter
 from tests.bench.filling import BUSY
 from tests.bench.record_templates import FIRST_SEQ
 from tests.bench.typical_dm import TIMES, TypicalDms, draft
 
 Step = Callable[[], Awaitable[Any]]
 
+_NOBODY: Final = b'{"account":["nobody"]}'
 #: The commands that the ledger sends.
 _SCRIPTS: Final = ("fcall", "evalsha")
 _COMMANDS: Final = ("zrange", "hgetall", "hmget")
@@ -45,13 +46,13 @@ _COMMANDS: Final = ("zrange", "hgetall", "hmget")
 #: Each sort of page of `GET /jobs`.
 LISTS: Final[Mapping[str, JobFilter]] = {
     "list": JobFilter(),
-    "list status=succeeded": JobFilter(status=Status.SUCCEEDED),
-    "list status=failed": JobFilter(status=Status.FAILED),
-    "list status=scheduled": JobFilter(status=Status.SCHEDULED),
-    "list status=waiting": JobFilter(status=Status.WAITING),
+    "list status=succeeded": JobFilter((Status.SUCCEEDED,)),
+    "list status=failed": JobFilter((Status.FAILED,)),
+    "list status=scheduled": JobFilter((Status.SCHEDULED,)),
+    "list status=waiting": JobFilter((Status.WAITING,)),
     "list account": JobFilter(account=BUSY),
     "list kind=comment": JobFilter(kind="comment"),
-    "list account, status=succeeded": JobFilter(status=Status.SUCCEEDED, account=BUSY),
+    "list account, status=succeeded": JobFilter((Status.SUCCEEDED,), BUSY),
 }
 PAGE_OF_JOBS: Final = 20
 #: Concurrent calls: one per connection.
@@ -105,10 +106,10 @@ class Probe:
 
     def lists(self, pages: int) -> None:
         """Measure pages of jobs: the newest, and those from the middle on."""
-        reader, half = self._shop.queries, int(cast("Any", self._store.get("hg:seq"))) // 2
+        finder, half = self._shop.finder, int(cast("Any", self._store.get("hg:seq"))) // 2
         for name, only in LISTS.items():
             steps = [
-                partial(reader.jobs, only, cursor=cursor, limit=PAGE_OF_JOBS)
+                partial(finder.page, only, cursor=cursor, limit=PAGE_OF_JOBS)
                 for cursor in (None, FIRST_SEQ + half)
             ]
             self._measure(name, steps * (pages // 2))
@@ -124,7 +125,7 @@ class Probe:
             "metrics, 100 accounts": partial(run, collect_metrics(" ".join(QUEUES), *names)),
             "account": partial(shop.controls.show, BUSY),
             "preview": partial(shop.ledger.preview, wanted, caller="bench"),
-            "audit, 500": partial(run, read_audit_log("nobody", "+", 500, PAGE_OF_JOBS)),
+            "audit, 500": partial(run, read_audit_log(_NOBODY, "+", "-", 500, PAGE_OF_JOBS)),
             "events": partial(shop.events.page, EventFilter(), cursor=None, limit=PAGE_OF_JOBS),
             "heartbeat, nothing due": partial(run, _beat()),
             f"rescue, {RESCUE_BATCH}": partial(run, sweep),

@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from service.jobs.consistency_check import ConsistencyCheck
+from service.jobs.job_filter import JobFilter
 from service.jobs.model import Status
-from service.jobs.queries import JobFilter
 from tests.bench import memory
 from tests.bench.filling import LEAST, SORTS, fill
 from tests.bench.probes import Probe
@@ -98,8 +98,8 @@ def test_clones_are_listed_shown_and_processed_as_any_job(
     fill(store_url, JOBS)
     with opened_shop(store_url) as (shop, runner):
         for status in ("scheduled", "waiting", "held", "succeeded", "failed", "canceled"):
-            only = JobFilter(status=Status(status))
-            page = runner.run(shop.queries.jobs(only, cursor=None, limit=20))
+            only = JobFilter((Status(status),))
+            page = runner.run(shop.finder.page(only, cursor=None, limit=20))
             assert [job["status"] for job in page.items] == [status] * 20
             timeline = runner.run(shop.queries.timeline(page.items[0]["id"]))
             assert timeline[-1]["status"] == status

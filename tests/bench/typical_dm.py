@@ -16,6 +16,7 @@ from service.config.pacing import PACE_KINDS, Pacing
 from service.deliveries.store import Deliveries
 from service.events.event_finder import EventFinder
 from service.jobs.claims import Claim, Claims
+from service.jobs.job_finder import JobFinder
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.limits import AccountLimits, Limits
@@ -63,6 +64,7 @@ class TypicalDms:
         self.deliveries = Deliveries(client, script_config)
         self.queries = JobQueries(client, script_config, CIPHER)
         self.events = EventFinder(client, script_config, self.queries)
+        self.finder = JobFinder(client, script_config, self.queries)
         self.controls = AccountControls(client, script_config)
 
     async def accept(self, number: int, **changes: Any) -> str:

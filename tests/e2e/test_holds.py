@@ -72,16 +72,22 @@ def summaries(callbacks: list[ReceivedCallback]) -> list[tuple[bool, str, dict[s
 
 def test_a_hold_by_an_error_and_its_end_notify_once_each(scenario: Scenario) -> None:
     about = {"account": "in_trouble", "reason": "checkpoint_required"}
-    message = "Instagram stopped the account at a checkpoint."
-    remedy = "Pass it in the app, then resume the account."
-    held = (True, "account.held", {**about, "message": f"{message} {remedy}"})
-    resumed = (True, "account.resumed", about)
     # Given an account that an error puts on hold
     scenario.stack.fake_instagram.fault(
         "comment", error="checkpoint_required", account="in_trouble"
     )
     first = create_job(scenario, "in_trouble", "comment")
     wait_kept(scenario, first, "held", "checkpoint_required")
+    what_happened = "Instagram stopped the account at a checkpoint."
+    more = {
+        "message": f"{what_happened} Pass it in the app, then resume the account.",
+        "job_id": first,
+        "remedy": account_of(scenario, "in_trouble")["hold"]["remedy"],
+        "accepts_code": False,
+        "instagram": {"at": "call"},
+    }
+    held = (True, "account.held", about | more)
+    resumed = (True, "account.resumed", about)
     assert summaries(account_callbacks(scenario, "in_trouble", 1)) == [held]
     # When another job is created, and a person pauses the account as well
     second = create_job(scenario, "in_trouble")

@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from service.jobs.consistency_problems import PROBLEMS
+from service.jobs.job_filter import JobFilter
 from service.jobs.model import FINAL, KINDS, Status
-from service.jobs.queries import JobFilter
 from tests.support.consistency import assert_repairable, assert_unrepairable, run_to_end
 from tests.support.invariants import ALARMS, diagnosis
 from tests.support.job_states import job_in
@@ -53,7 +53,7 @@ def test_an_unlisted_job_is_listed_again(ledger: LedgerHarness, status: Status, 
 
     assert_repairable(ledger, (job_id, "not indexed", index))
 
-    shown = ledger.run(ledger.queries.jobs(JobFilter(status=status), cursor=None, limit=5))
+    shown = ledger.run(ledger.finder.page(JobFilter((status,)), cursor=None, limit=5))
     assert [job["id"] for job in shown.items] == [job_id]
     assert run_to_end(ledger, job_id)
 

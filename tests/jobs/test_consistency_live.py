@@ -13,10 +13,10 @@ from service.jobs.account_effect import AccountEffect
 from service.jobs.claims import Claim
 from service.jobs.consistency_check import ConsistencyCheck
 from service.jobs.consistency_problems import Defect
+from service.jobs.job_filter import JobFilter
 from service.jobs.lua.heartbeat import heartbeat
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import FINAL, Status
-from service.jobs.queries import JobFilter
 from tests.support.invariants import audit
 from tests.support.ledger import FAILURE, RESULT, Event, LedgerHarness, draft
 
@@ -84,7 +84,7 @@ class BusyProcesses:
         if self._rng.random() < 0.2:
             return self._rng.choice(self.jobs)
         state = self._rng.choice([Status.QUEUED, Status.SENDING])
-        page = await self._ledger.queries.jobs(JobFilter(state), cursor=None, limit=5)
+        page = await self._ledger.finder.page(JobFilter((state,)), cursor=None, limit=5)
         granted: list[str] = [job["id"] for job in page.items]
         return self._rng.choice(granted or self.jobs)
 

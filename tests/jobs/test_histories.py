@@ -12,6 +12,7 @@ from service.deliveries.store import DeliveryClaim
 from service.jobs.account_effect import NO_EFFECT, AccountEffect
 from service.jobs.claims import Claim, Thread
 from service.jobs.lua.release_job import Charge
+from service.jobs.lua.settle_job import SettledAs
 from service.jobs.model import FINAL, TRANSITIONS, Failure, JobDraft, Status
 from tests.support.invariants import audit, illegal_steps
 from tests.support.ledger import SECOND, Event, LedgerHarness, draft
@@ -27,7 +28,10 @@ EFFECTS: Final = (
     AccountEffect(cooldown="slow_down", kind="*", cooldown_ms=20 * SECOND),
 )
 #: Steps after which the order of the queue is checked; people and time may change it.
-ORDERED_STEPS: Final = ("accept", "record_intent", "finish", "release", "cancel", "retry")
+ORDERED_STEPS: Final = (
+    *("accept", "record_intent", "finish", "release"),
+    *("cancel", "retry", "settle"),
+)
 #: Shorter and longer than a lease, and longer than every cooldown and recheck.
 DURATIONS: Final = (100, 2 * SECOND, 4 * SECOND, 4 * SECOND, 11 * SECOND, 70 * SECOND)
 #: How many of the latest claims are tried, lost ones included.
@@ -42,6 +46,7 @@ WEIGHTS: Final = {
     "release": 5,
     "cancel": 1,
     "retry": 2,
+    "settle": 2,
     "pause": 1,
     "resume": 2,
     "pass_some_time": 3,
@@ -245,6 +250,18 @@ class History:
         assert self.ledger.record(before.id).run == before.run + (reply == "ok")
         if reply == "ok":
             assert self.ledger.status(before.id) is self._expected_status(before.id)
+
+    def settle(self) -> None:
+        ended = [job_id for job_id in self.jobs if self.ledger.status(job_id) in FINAL]
+        if not ended:
+            return
+        uncertain = [it for it in ended if self.ledger.status(it) is Status.UNCERTAIN]
+        before = self.ledger.record(self.rng.choice(uncertain or ended))
+        settled_as: SettledAs = self.rng.choice(("sent", "not_sent"))
+        step = self.ledger.core.settle(before.id, settled_as, "api:test", note="looked")
+        settles = self.ledger.run(step) == "ok" and before.status is Status.UNCERTAIN
+        assert settles == (before.status is Status.UNCERTAIN)
+        assert self.ledger.record(before.id).run == before.run + settles
 
     def pause(self) -> None:
         self.ledger.run(self.ledger.controls.pause(self.rng.choice(ACCOUNTS)))

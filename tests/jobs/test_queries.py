@@ -11,8 +11,9 @@ import pytest
 
 from service.events.event_filter import EventFilter
 from service.events.event_finder import EventFinder
+from service.jobs.job_filter import JobFilter
 from service.jobs.model import KINDS, Status
-from service.jobs.queries import JobFilter, Page
+from service.jobs.queries import Page
 from tests.support.job_states import job_in
 from tests.support.ledger import HOUR, SECOND, TIMES, Event, LedgerHarness, draft
 
@@ -38,7 +39,7 @@ async def _awaited(page: Pager, cursor: int | None) -> Page:
 
 def _jobs(ledger: LedgerHarness, job_filter: JobFilter, limit: int = 50) -> list[str]:
     found = _all_items(
-        ledger, lambda cursor: ledger.queries.jobs(job_filter, cursor=cursor, limit=limit)
+        ledger, lambda cursor: ledger.finder.page(job_filter, cursor=cursor, limit=limit)
     )
     return [job["id"] for job in found]
 
@@ -61,10 +62,10 @@ def test_a_page_ending_exactly_at_the_last_job_loses_and_repeats_nothing(
 
 def test_new_jobs_do_not_disturb_paging(ledger: LedgerHarness) -> None:
     jobs = ledger.add_jobs(30)
-    first = ledger.run(ledger.queries.jobs(JobFilter(), cursor=None, limit=10))
+    first = ledger.run(ledger.finder.page(JobFilter(), cursor=None, limit=10))
     ledger.add_jobs(15)
 
-    rest = ledger.run(ledger.queries.jobs(JobFilter(), cursor=first.next, limit=100))
+    rest = ledger.run(ledger.finder.page(JobFilter(), cursor=first.next, limit=100))
 
     assert [job["id"] for job in [*first.items, *rest.items]] == jobs[::-1]
 
@@ -90,20 +91,39 @@ def test_filters_can_be_combined(ledger: LedgerHarness) -> None:
                 )
             )
         )
-        found = _jobs(ledger, JobFilter(status, account, kind), limit=2)
+        found = _jobs(ledger, JobFilter((status,) if status else (), account, kind), limit=2)
         assert (len(found), set(found)) == (len(expected), expected)
 
 
-def test_a_rare_match_is_found_among_thousands(ledger: LedgerHarness) -> None:
-    rare = ledger.add_job(kind="comment", account="studio", delay_ms=HOUR)
-    ledger.add_jobs(2_100, delay_ms=HOUR)
-    job_filter = JobFilter(Status.SCHEDULED, "studio", "comment")
+def test_a_page_looks_at_a_limited_number_of_jobs(
+    ledger: LedgerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given jobs that meet one condition or the other, and one that meets both
+    monkeypatch.setattr("service.jobs.job_finder.EFFORT", 10)
+    wanted = ledger.add_job(kind="comment", account="studio", to=None, post="Cx")
+    for _ in range(50):
+        ledger.add_job(account="studio")
+        ledger.add_job(kind="comment", to=None, post="Cx")
+    job_filter = JobFilter(account="studio", kind="comment")
 
-    first = ledger.run(ledger.queries.jobs(job_filter, cursor=None, limit=50))
-    assert (list(first.items), first.next is None) == ([], False), (
-        "one page scans a limited number of entries"
-    )
-    assert _jobs(ledger, job_filter) == [rare]
+    first = ledger.run(ledger.finder.page(job_filter, cursor=None, limit=50))
+
+    # Then the first page has none of them, but says where to go on
+    assert (list(first.items), first.next is None) == ([], False)
+    assert _jobs(ledger, job_filter) == [wanted]
+
+
+def test_what_one_index_does_not_have_is_stepped_over(
+    ledger: LedgerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.jobs.job_finder.EFFORT", 20)
+    rare = ledger.add_job(kind="comment", account="studio", delay_ms=HOUR)
+    ledger.add_jobs(300, delay_ms=HOUR)
+    job_filter = JobFilter((Status.SCHEDULED,), "studio", "comment")
+
+    page = ledger.run(ledger.finder.page(job_filter, cursor=None, limit=50))
+
+    assert ([job["id"] for job in page.items], page.next) == ([rare], None)
 
 
 def test_unknown_jobs_are_none_and_omitted_from_lists(ledger: LedgerHarness) -> None:

@@ -17,6 +17,11 @@ from tests.support.ledger import FAILURE, HOUR, LedgerHarness
 from tests.support.lua import evaluate
 
 UNFINISHED: Final = [status for status in Status if status not in FINAL]
+#: Where a retry, or a person who settles it, takes a job that has ended.
+_LEFT_BY_PEOPLE: Final = {
+    Status.FAILED: {Status.QUEUED},
+    Status.UNCERTAIN: {Status.QUEUED, Status.SUCCEEDED, Status.FAILED},
+}
 PAIRS: Final = list(itertools.product(Status, Status))
 
 
@@ -37,8 +42,7 @@ def test_the_scripts_contain_the_models_transition_table(ledger: LedgerHarness) 
 
 def test_final_statuses_are_final_except_failed_and_uncertain() -> None:
     for status in FINAL:
-        reopened = {Status.QUEUED} if status in (Status.FAILED, Status.UNCERTAIN) else set()
-        assert TRANSITIONS[status] == reopened
+        assert TRANSITIONS[status] == _LEFT_BY_PEOPLE.get(status, set())
 
 
 @pytest.mark.parametrize("origin", Status)
@@ -131,6 +135,19 @@ def test_retry_accepts_only_failed_and_uncertain_jobs(
 
     assert ledger.status(job_id) is (Status.QUEUED if opens else origin)
     assert ledger.record(job_id).run == (2 if opens else 1)
+
+
+@pytest.mark.parametrize("origin", Status)
+def test_settle_accepts_only_uncertain_jobs(ledger: LedgerHarness, origin: Status) -> None:
+    job_id = job_in(ledger, origin)
+    settles = origin is Status.UNCERTAIN
+
+    reply = ledger.run(ledger.core.settle(job_id, "sent", "api:test", note=None))
+
+    assert reply == ("ok" if settles else "refused")
+    assert ledger.status(job_id) is (Status.SUCCEEDED if settles else origin)
+    assert ledger.record(job_id).run == (2 if settles else 1)
+    assert audit(ledger) == []
 
 
 @pytest.mark.parametrize("origin", Status)

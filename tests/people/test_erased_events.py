@@ -42,7 +42,7 @@ def test_the_body_of_an_event_that_only_an_erased_job_would_lead_to_is_not_kept(
     erase(ledger)
     # When a later event is about the same thing, or the same comes with other data
     assert ledger.accept(Event("evt_2"), draft(once_key="pi_1"), body=BODY).jobs == [job_id]
-    assert ledger.accept(OTHER, draft(once_key="pi_1"), body=BODY).outcome == "conflict"
+    assert ledger.accept(OTHER, draft(once_key="pi_1"), body=BODY).outcome == "duplicate"
     # Then nothing of it is kept that the person's name does not find
     assert bodies(ledger) == 0
     # But what makes a job of its own is kept with it

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from service.photos.converter import PROGRAM
+from service.process import limited_program
 from tests.support.processes import ROOT
 
 #: Prints whether the process is dumpable (PR_GET_DUMPABLE), and its limit of core dumps.
@@ -53,7 +53,9 @@ def test_the_command_line_is_not_dumpable(tmp_path: Path) -> None:
 
 def test_the_process_that_decodes_photos_of_strangers_is_not_dumpable() -> None:
     limits = {"memory_bytes": 2**32, "cpu_seconds": 9, "seconds": 9, "output_bytes": 9}
-    limited = f"import runpy; runpy.run_path({PROGRAM!r})['limit_resources']({limits})"
+    limited = (
+        f"import runpy; runpy.run_path({limited_program.__file__!r})['limit_resources']({limits})"
+    )
     assert run(limited + REPORT).stdout.split() == ["0", "0", "0"]
 
 

@@ -14,7 +14,7 @@ from actors.jobs.lookups import LookupAttempt
 from deploy.local.instagram.client import FakeInstagram
 from service.accounts.encryption import derive_keys
 from service.accounts.session_store import SessionStore
-from service.accounts.verification_codes import VerificationCodes
+from service.accounts.verification_codes import CODE_HOLDS, VerificationCodes
 from service.jobs.records import JobRecord
 from service.lookups.shared_cache import LookupCache
 from service.lookups.targets import user_target
@@ -86,6 +86,11 @@ class AccountWorker:
     def resume(self) -> None:
         """Resume the account, as a person does."""
         self.ledger.run(self.runtime.accounts.resume("shop"))
+
+    def submit_code(self, code: str) -> None:
+        """Send a verification code, as a person does."""
+        self.ledger.run(self._codes.put("shop", code))
+        self.ledger.run(self.runtime.accounts.clear_verification_hold("shop", CODE_HOLDS))
 
     def account(self) -> dict[str, Any]:
         """The account as the API shows it."""

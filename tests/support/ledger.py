@@ -19,6 +19,7 @@ from service.jobs.actor_routes import NAMESPACE
 from service.jobs.claims import Claim, Claims, Thread
 from service.jobs.event_encoding import EventIdentity, EventStatus
 from service.jobs.high_water_mark import HighWaterMark
+from service.jobs.job_finder import JobFinder
 from service.jobs.ledger import UNFINISHED_INDEXES, Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.check_consistency import check_consistency
@@ -114,6 +115,7 @@ class LedgerHarness:
         self.photos = PhotoStore(self.client, script_config, cipher)
         self.deliveries = Deliveries(self.client, script_config)
         self.queries = JobQueries(self.client, script_config, cipher)
+        self.finder = JobFinder(self.client, script_config, self.queries)
         self.controls = AccountControls(self.client, script_config)
         self.scripts = SyncScripts(self.store, script_config)
 

@@ -1,4 +1,4 @@
-"""The store of the tests: an embedded Valkey, or the Redis at TEST_REDIS_URL."""
+"""The store of the tests: an embedded Valkey, or one of the Redises at TEST_REDIS_URL."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from deploy.local.wait import free_port
 def given_store(offset: int = 1) -> str | None:
     """The URL of this test process' database at TEST_REDIS_URL; None if that is not set.
 
+    Of several URLs, with commas between them, each process takes another.
+
     Parameters:
       offset: The first database number: 1 for the `store` fixture, 8 for the stack's.
     """
@@ -24,7 +26,9 @@ def given_store(offset: int = 1) -> str | None:
     if not given:
         return None
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return urlunsplit(urlsplit(given)._replace(path=f"/{offset + number}"))
+    urls = given.split(",")
+    parts = urlsplit(urls[number % len(urls)])
+    return urlunsplit(parts._replace(path=f"/{offset + number // len(urls)}"))
 
 
 @contextmanager

@@ -48,6 +48,12 @@ for _, key in ipairs(redis.call('KEYS', 'hg:jobtl:*')) do
     if at then redis.call('LSET', key, i - 1, digits(at - ms) .. rest) end
   end
 end
+-- Counters are of whole hours (lib/stats.lua).
+local counted, hours = redis.call('KEYS', 'hg:stats:*'), math.floor(ms / 3600000)
+table.sort(counted, function(a, b) return (a < b) == (ms > 0) end)
+for _, key in ipairs(hours ~= 0 and counted or {}) do
+  redis.call('RENAME', key, 'hg:stats:' .. digits(string.match(key, '%d+$') - hours))
+end
 for _, key in ipairs(redis.call('KEYS', 'hg:*')) do
   if redis.call('TYPE', key).ok == 'hash' then earlier(key, redis.call('HGETALL', key)) end
   local left = redis.call('PTTL', key)

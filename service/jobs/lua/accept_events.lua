@@ -7,13 +7,14 @@
 --        (another shape, which must wait until all jobs of the first are created)
 -- Keeps  one event and rule make one job: a known event is never run again, and its jobs and their
 --        wake-ups exist as soon as it does. Only what its first shape could not decide may be
---        decided by another. An error of one event does not touch another. An event that lists an
---        erased job keeps no body.
+--        decided by another. An error of one event does not touch another. Of what an event says
+--        that lists an erased job nothing is kept.
 --- @include "arguments"
 --- @include "notify"
 --- @include "create_job"
 --- @include "people"
 --- @include "event_indexes"
+--- @include "event_records"
 --- @include "deferred_jobs"
 --- @include "history"
 local process, number, seen, age = unpack(ARGV, 1, 4)
@@ -24,6 +25,14 @@ local function load_event(source, name) return load_hash('hg:event:' .. source .
 
 local function load_known(envelope, key)
   local name = key and redis.call('GET', key)
+  return name and load_event(envelope.source, name)
+end
+
+-- The event that a body has reported; of an erased one, the tombstone tells.
+local function load_by_body(envelope)
+  local event = load_known(envelope, envelope.body_key)
+  if event or not envelope.body_key or not tombstones.exist() then return event end
+  local name = tombstones.first_value(envelope.body_tombstones)
   return name and load_event(envelope.source, name)
 end
 
@@ -40,19 +49,19 @@ local function store_body(member, envelope, body)
   redis.call('SET', body_key(member, envelope), body, 'PX', digits(CONF.keep_bodies))
 end
 
--- Stores an event; its body is false where it is not to be kept.
+-- Stores an event; its body is false where nothing of what it says is to be kept.
 local function store(envelope, body, name, status, jobs, notes)
   local member = envelope.source .. ':' .. name
   local key = 'hg:event:' .. member
   local seq = next_seq()
   redis.call('HSET', key, 'v', PLAIN_VERSION, 'id', name, 'source', envelope.source, 'seq', seq,
     'type', envelope.type, 'status', status, 'received', now_digits(now), 'notes', notes,
-    'fingerprint', envelope.fingerprint, 'livemode', envelope.livemode, 'jobs', jobs, 'shape',
-    envelope.shape or '')
+    'fingerprint', body and envelope.fingerprint or '', 'livemode', envelope.livemode, 'jobs', jobs,
+    'shape', envelope.shape or '')
   -- The body is encrypted for the id that it came with.
   if name ~= envelope.id then redis.call('HSET', key, 'encrypted_as', envelope.id) end
   if body then store_body(member, envelope, body) end
-  index_event({seq = seq, type = envelope.type, status = status, notes = notes}, member)
+  event_indexes.add({seq = seq, type = envelope.type, status = status, notes = notes}, member)
   retain_until(member, digits(now + CONF.keep))
   add_to_set('hg:sources', envelope.source)
 end
@@ -70,7 +79,7 @@ end
 -- belongs to its event, whatever event the headers name. A sender of many topics (those have an
 -- event key) may report two with equal bodies: the second makes the job that the first did not.
 local function load_repeated(envelope)
-  local same_body = load_known(envelope, envelope.body_key)
+  local same_body = load_by_body(envelope)
   if same_body and same_body.jobs ~= '[]' then return same_body end
   local same_event = load_known(envelope, envelope.event_key)
   if same_event or not same_body then return same_event end
@@ -79,10 +88,10 @@ local function load_repeated(envelope)
   return same_body
 end
 
+-- An erased job is not made again, whatever became of it.
 local function is_rejected(job)
-  if job.status ~= 'failed' then return false end
+  if job.status ~= 'failed' or job.erased then return false end
   local last = redis.call('LINDEX', 'hg:jobtl:' .. job.id, -1) or ''
-  -- Of an error that was erased the code is left.
   return string.find(last, 'rejected at creation', 1, true) ~= nil and
     cjson.decode(job.error).code ~= 'recipient_suppressed'
 end
@@ -121,15 +130,15 @@ local function free_id(id, fingerprint)
   return 'job_' .. string.gsub(hex, '%d', function(n) return string.char(103 + n) end)
 end
 
--- Makes another shape the event's own.
+-- Makes another shape the event's own; its body is false where nothing of it is to be kept.
 local function store_shape(event, envelope, body)
   local member = event.source .. ':' .. event.id
   redis.call('HSET', 'hg:event:' .. member, 'jobs', event.jobs, 'notes', envelope.notes, 'type',
-    envelope.type, 'fingerprint', envelope.fingerprint, 'shape', envelope.shape or '',
-    'encrypted_as', envelope.id)
-  redis.call('DEL', 'hg:encbody:' .. member, 'hg:eventbody:' .. member)
-  store_body(member, envelope, body)
-  reindex_event(event, {seq = event.seq, type = envelope.type, status = event.status,
+    envelope.type, 'fingerprint', body and envelope.fingerprint or '', 'shape',
+    envelope.shape or '', 'encrypted_as', envelope.id)
+  event_records.erase_body(member)
+  if body then store_body(member, envelope, body) end
+  event_indexes.move(event, {seq = event.seq, type = envelope.type, status = event.status,
     notes = envelope.notes}, member)
 end
 
@@ -153,25 +162,41 @@ local function accept_reshaped(event, envelope, body)
         ids[#ids + 1] = create_job(entry, entry.source, now)
       else
         heads[#heads + 1] = {id = entry.id, delay = entry.delay, run_at = entry.run_at,
-          once = entry.once, once_kept = entry.once_kept, entry = cjson.encode(entry)}
+          once = entry.once, once_kept = entry.once_kept, once_erased = entry.once_erased,
+          once_tombstones = entry.once_tombstones, entry = cjson.encode(entry)}
       end
     end
   end
   defer_jobs(event.source .. ':' .. event.id, heads, ids, now)
   if #ids == before and not (event.shape == 'thin' and event.jobs == '[]') then return end
   event.jobs = encode_ids(ids)
-  store_shape(event, envelope, body)
+  store_shape(event, envelope, not is_any_erased(ids) and body)
 end
 
 -- Whatever body reported the event must not make a job as another event later.
-local function remember_body(envelope, event)
+local function remember_body(envelope, name, is_kept)
+  if not envelope.body_key then return end
+  if not is_kept then return tombstones.keep(envelope.body_tombstones[1], name, CONF.keep) end
+  redis.call('SET', envelope.body_key, name, 'PX', digits(CONF.keep))
+  local hash = string.match(envelope.body_key, '[^:]+$')
+  redis.call('HSET', 'hg:event:' .. envelope.source .. ':' .. name, 'known:' .. hash, '')
+end
+
+local function remember_further_body(envelope, event)
   if envelope.body_key and redis.call('GET', envelope.body_key) ~= event.id then
-    redis.call('SET', envelope.body_key, event.id, 'PX', digits(CONF.keep))
+    remember_body(envelope, event.id, not is_any_erased(cjson.decode(event.jobs)))
   end
 end
 
+local function is_same_shape(event, envelope)
+  return not event.shape or event.shape == (envelope.shape or '')
+end
+
+-- What an erased event said is not known any more: in its own shape it is taken for the same.
 local function is_same_data(event, envelope)
-  return event.fingerprint == envelope.fingerprint or event.fingerprint == envelope.raw_fingerprint
+  return event.fingerprint == envelope.fingerprint or
+    event.fingerprint == envelope.raw_fingerprint or
+    is_same_shape(event, envelope) and is_any_erased(cjson.decode(event.jobs))
 end
 
 local function accept_again(event, envelope, body)
@@ -181,27 +206,21 @@ local function accept_again(event, envelope, body)
     if left > 0 then return {'unfinished', event.id, event.jobs, left} end
     accept_reshaped(event, envelope, body)
   end
-  remember_body(envelope, event)
+  remember_further_body(envelope, event)
   notify_overdue(event.jobs)
   count('event', envelope.source, 'duplicate')
   return {'duplicate', event.id, event.jobs, count_deferred(member)}
 end
 
--- Lists an event under jobs that others have made. Returns its body, or false if one of them was
--- erased: by that job nobody would find the body any more.
-local function link_earlier_jobs(member, ids, body)
-  for _, id in ipairs(ids) do
-    link_event(id, member)
-    if is_erased(id) then body = false end
-  end
-  return body
+-- Lists an event under jobs that others have made.
+local function link_earlier_jobs(member, ids)
+  for _, id in ipairs(ids) do link_event(id, member) end
 end
 
 local function accept_conflict(envelope, body, earlier)
   local name = envelope.id .. '~' .. string.sub(envelope.fingerprint, 1, 12)
   if not load_event(envelope.source, name) then
-    local member = envelope.source .. ':' .. name
-    body = link_earlier_jobs(member, cjson.decode(earlier.jobs), body)
+    link_earlier_jobs(envelope.source .. ':' .. name, cjson.decode(earlier.jobs))
     store(envelope, body, name, 'conflict', '[]', '[]')
   end
   count('event', envelope.source, 'conflict')
@@ -224,11 +243,15 @@ local function accept_new(envelope, body)
   for i, entry in ipairs(envelope.jobs) do ids[i] = create_job(entry, entry.source, now) end
   local deferred = envelope.deferred or {}
   if deferred[1] then defer_jobs(member, deferred, ids, now) end
-  body = link_earlier_jobs(member, repeated_jobs(envelope, ids), body)
+  local repeated = repeated_jobs(envelope, ids)
+  link_earlier_jobs(member, repeated)
+  -- By an erased job nobody would find what the event says any more.
+  local is_kept = not is_any_erased(repeated)
   local jobs = encode_ids(ids)
-  store(envelope, body, envelope.id, envelope.status, jobs, envelope.notes)
-  for _, key in ipairs({envelope.body_key, envelope.event_key}) do
-    redis.call('SET', key, envelope.id, 'PX', digits(CONF.keep))
+  store(envelope, is_kept and body, envelope.id, envelope.status, jobs, envelope.notes)
+  remember_body(envelope, envelope.id, is_kept)
+  if envelope.event_key then
+    redis.call('SET', envelope.event_key, envelope.id, 'PX', digits(CONF.keep))
   end
   count('event', envelope.source, envelope.status)
   return {'accepted', envelope.id, jobs, #deferred}
@@ -237,8 +260,7 @@ end
 local function accept(envelope_json, body)
   local envelope = cjson.decode(envelope_json)
   local earlier = load_event(envelope.source, envelope.id)
-  if earlier and not is_same_data(earlier, envelope) and
-    (not earlier.shape or earlier.shape == (envelope.shape or '')) then
+  if earlier and is_same_shape(earlier, envelope) and not is_same_data(earlier, envelope) then
     return accept_conflict(envelope, body, earlier)
   end
   earlier = earlier or load_repeated(envelope)

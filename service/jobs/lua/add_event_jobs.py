@@ -6,10 +6,11 @@ from service.jobs.lua.call import ScriptCall
 
 
 def add_event_jobs(
-    event: str, entries: str, notes: str, by: str, address: str, reference: str
+    event: str, entries: str, notes: str, by: str, address: str, reference: str, new_names: str
 ) -> ScriptCall[list[str] | None]:
     """Add jobs to a known event (add_event_jobs.lua); None if it is not stored any more."""
-    return ScriptCall("add_event_jobs", (event, entries, notes, by, address, reference), _job_ids)
+    arguments = (event, entries, notes, by, address, reference, new_names)
+    return ScriptCall("add_event_jobs", arguments, _job_ids)
 
 
 def _job_ids(reply: bytes | None) -> list[str] | None:

@@ -208,7 +208,7 @@ end
 local function check_event(member)
   local event = read_and_report(member, EVENT_SHAPE)
   if not event then return end
-  for _, index in ipairs(lists_of_event(event)) do
+  for _, index in ipairs(event_indexes.of(event)) do
     must_be_listed(event, index, event.seq, 'not indexed')
   end
 end

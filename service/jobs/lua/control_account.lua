@@ -56,7 +56,7 @@ local function answer()
   local held, paused, remark = unpack(redis.call('HMGET', key, 'hold', 'paused', 'paused_note'))
   if not held or not string.find(note, ' ' .. held .. ' ', 1, true) then return end
   redis.call('DEL', 'hg:logins:' .. account)
-  redis.call('HDEL', key, 'hold', 'hold_note', 'hold_since')
+  redis.call('HDEL', key, 'hold', 'hold_note', 'hold_since', 'hold_met')
   audit(now, 'resume', held, by, account, nil, address)
   if paused then
     redis.call('HSET', key, 'hold', 'paused', 'hold_since', paused, 'hold_note', remark or '')

@@ -45,6 +45,7 @@ _PROMISES: Final = frozenset(
         "probe_store",
         "record_intent",
         "retry_job",
+        "settle_job",
     }
 )
 _DURABLE: Final = _FACTS | _PROMISES

@@ -28,8 +28,8 @@ for i, name in ipairs(person.names) do
   local pk = string.match(name, '^pk:(.+)$')
   if pk then erase_threads(pk) else erase_username(name) end
   for _, scope in ipairs({'*', unpack(accounts)}) do
-    if keep_suppression(scope, name, person.keys[i]) then erased = erased + 1 end
+    if erasure.keep_suppression(scope, name, person.keys[i]) then erased = erased + 1 end
   end
 end
-for _, key in ipairs(person.traced) do erased = erased + erase_traces(key) end
+for _, key in ipairs(person.traced) do erased = erased + erasure.erase_traces(key) end
 return erased

@@ -1,10 +1,12 @@
 #!lua flags=allow-oom
 -- Erases what jobs say about persons, and what is kept for their sake.
 -- ARGV   by (who asks), then for each job: job_id, to, pk (as the caller has read them), to_key,
---        pk_key (the keys of these two, '' for none; see person_keys.py)
+--        pk_key (the keys of these two, '' for none; see person_keys.py), new_names (JSON: what
+--        list_plain_names.lua lists, each with the name of its tombstone)
 -- Reply  for each job: erased | busy (its write may be under way, and is not begun again; or it
---        runs and stops before its write) | changed (its recipient or persons are others by now) |
---        newer (a newer release has written it) | none (there is none, or it was erased)
+--        runs and stops before its write) | changed (its recipient, or what it is known by, is
+--        another by now) | newer (a newer release has written it) | none (there is none, or it was
+--        erased)
 -- Keeps  each job is erased whole: its texts, its recipient, what its event said, its caches. What
 --        stays names nobody, and keeps a write from being made twice: the job's id, event, rule,
 --        state and times; its key of idempotency; and who is not to be written to, under the
@@ -17,7 +19,15 @@
 --- @include "erasure"
 local by = unpack(ARGV)
 local now = now_ms()
-local FIRST_JOB, ARGUMENTS = 2, 5
+local FIRST_JOB, ARGUMENTS = 2, 6
+
+-- Whether the caller has read of every key by which the job is found.
+local function knows_names(new_names, job)
+  for _, name in ipairs(tombstones.names_of_job(job)) do
+    if not new_names[name] then return false end
+  end
+  return true
+end
 
 -- Ends a job that has written nothing; returns why it cannot.
 local function end_unended(job)
@@ -32,26 +42,29 @@ local function end_unended(job)
   finalize(job, 'canceled', now, by, 'erased')
 end
 
-local function erase(id, to, pk, to_key, pk_key)
+local function erase(id, to, pk, to_key, pk_key, new_names)
   local job = load_job(id)
   if not job or job.erased then return 'none' end
   if is_newer(job) then return 'newer' end
-  if job.to ~= to or job.pk ~= pk then return 'changed' end
+  if job.to ~= to or job.pk ~= pk or not knows_names(new_names, job) then
+    return 'changed'
+  end
   local why_not = end_unended(job)
   if why_not then return why_not end
-  keep_repeat(job, pk_key)
-  keep_suppressions(job, to, to_key)
-  if pk_key ~= '' then keep_suppressions(job, pk, pk_key) end
-  keep_idempotency(job)
-  erase_events(job)
-  erase_caches(job)
-  erase_record(job, now)
-  erase_deliveries(job)
+  erasure.keep_repeat(job, pk_key)
+  erasure.keep_suppressions(job, to, to_key)
+  if pk_key ~= '' then erasure.keep_suppressions(job, pk, pk_key) end
+  erasure.keep_idempotency(job)
+  tombstones.replace_once(job, new_names)
+  erasure.erase_events(job, new_names)
+  erasure.erase_caches(job)
+  erasure.erase_record(job, now)
+  erasure.erase_deliveries(job)
   return 'erased'
 end
 
 local replies = {}
-for id, to, pk, to_key, pk_key in argument_groups(ARGV, FIRST_JOB, ARGUMENTS) do
-  replies[#replies + 1] = erase(id, to, pk, to_key, pk_key)
+for id, to, pk, to_key, pk_key, new_names in argument_groups(ARGV, FIRST_JOB, ARGUMENTS) do
+  replies[#replies + 1] = erase(id, to, pk, to_key, pk_key, cjson.decode(new_names))
 end
 return replies

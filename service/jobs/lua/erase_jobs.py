@@ -8,13 +8,18 @@ EraseReply = Literal["erased", "busy", "changed", "newer", "none"]
 
 
 class ErasableJob(NamedTuple):
-    """A job as its record names its person, with the keys of these names ('' for none)."""
+    """A job as its record names its person, with the keys of these names ('' for none).
+
+    Parameters:
+      new_names: JSON: the names that list_plain_names.lua lists, each with that of its tombstone.
+    """
 
     id: str
     to: str
     pk: str
     to_key: str
     pk_key: str
+    new_names: str
 
 
 def erase_jobs(by: str, *jobs: ErasableJob) -> ScriptCall[list[EraseReply]]:

@@ -14,7 +14,7 @@ local STATUSES = {'pending', 'delivering', 'failed', 'delivered'}
 
 -- The statuses that can meet the query: what is delivered has no failure in its last attempt.
 local function wanted_statuses()
-  local wanted = set_of(query.statuses or STATUSES)
+  local wanted = index_walk.set_of(query.statuses or STATUSES)
   if query.codes then wanted.delivered = nil end
   return wanted
 end
@@ -24,7 +24,7 @@ local statuses = wanted_statuses()
 local function applicable_indexes()
   local by_status = {}
   for status in pairs(statuses) do by_status[#by_status + 1] = 'hg:dlvs:status:' .. status end
-  return #by_status == #STATUSES and {'hg:dlvs'} or smallest({by_status, {'hg:dlvs'}})
+  return #by_status == #STATUSES and {'hg:dlvs'} or index_walk.smallest({by_status, {'hg:dlvs'}})
 end
 
 local function created_of(id)
@@ -76,7 +76,7 @@ local function walk_runs(job_id, before)
   return ''
 end
 
-local before, after = seq_bounds('hg:dlvs', cursor, query, created_of)
+local before, after = index_walk.seq_bounds('hg:dlvs', cursor, query, created_of)
 local following = query.job and walk_runs(query.job, before) or
-  walk(applicable_indexes(), before, after, effort, visit)
+  index_walk.walk(applicable_indexes(), before, after, effort, visit)
 return {following, found}

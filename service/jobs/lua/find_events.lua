@@ -11,7 +11,7 @@
 local query, cursor, limit, effort = cjson.decode(ARGV[1]), ARGV[2], tonumber(ARGV[3]),
   tonumber(ARGV[4])
 
-local statuses = query.statuses and set_of(query.statuses)
+local statuses = query.statuses and index_walk.set_of(query.statuses)
 
 -- The indexes of some statuses; nil if one of them has none.
 local function status_indexes()
@@ -27,12 +27,12 @@ local function applicable_indexes()
   if query.outcome and query.outcome ~= 'matched' then
     groups[#groups + 1] = {'hg:events:outcome:' .. query.outcome}
   end
-  return smallest(groups)
+  return index_walk.smallest(groups)
 end
 
 -- Whether the rule that is asked for, or else any, says what is asked for.
 local function notes_meet(notes)
-  local outcomes = outcomes_by_rule(notes)
+  local outcomes = event_indexes.outcomes_by_rule(notes)
   if query.rule and not outcomes[query.rule] then return false end
   if not query.outcome or query.outcome == 'no_rule_matched' then return true end
   if query.rule then return outcomes[query.rule] == query.outcome end
@@ -42,14 +42,17 @@ local function notes_meet(notes)
   return false
 end
 
+local function made_no_job(status, notes)
+  return status == 'accepted' and event_indexes.listed_outcomes(notes).no_rule_matched
+end
+
 local function event_meets(event_type, source, status, received, notes)
   if query.source and source ~= query.source then return false end
   if query.type and event_type ~= query.type then return false end
   if statuses and not statuses[status] then return false end
   if query.since and tonumber(received) < query.since then return false end
   if query['until'] and tonumber(received) >= query['until'] then return false end
-  if query.outcome == 'no_rule_matched' and
-    not (status == 'accepted' and listed_outcomes(notes).no_rule_matched) then return false end
+  if query.outcome == 'no_rule_matched' and not made_no_job(status, notes) then return false end
   return not (query.rule or query.outcome) or notes_meet(notes)
 end
 
@@ -58,8 +61,8 @@ local function created_of(member)
 end
 
 local found = {}
-local before, after = seq_bounds('hg:events', cursor, query, created_of)
-local following = walk(applicable_indexes(), before, after, effort, function(member, seq)
+local before, after = index_walk.seq_bounds('hg:events', cursor, query, created_of)
+local following = index_walk.walk(applicable_indexes(), before, after, effort, function(member, seq)
   local event_type, source, status, received, notes = unpack(redis.call('HMGET',
     'hg:event:' .. member, 'type', 'source', 'status', 'received', 'notes'))
   if event_type and event_meets(event_type, source, status, received, notes) then

@@ -19,7 +19,7 @@ _ZERO: Final = (
 _EMPTY: Final = (
     *("to", "post", "callback", "metadata", "result", "error", "owner", "cancel", "wait_reason"),
     *("pk", "context", "lane", "thread", "writing", "charged", "dry", "text_hash"),
-    "who",
+    *("who", "once"),
     *("checked", "doubt"),
 )
 
@@ -36,7 +36,7 @@ RECORD_VERSION: Final = 3
 PLAIN_RECORD_VERSION: Final = 2
 
 #: Fields whose value may be in pieces: `result`, `result:2`, `result:3` ...
-FOLDED: Final = ("source", "metadata", "result", "error", "photo")
+FOLDED: Final = ("source", "metadata", "result", "error", "photo", "once")
 #: Bytes of every piece but the last.
 PIECE: Final = 64
 #: A value that would need more pieces is stored whole.

@@ -10,7 +10,7 @@ for _, member in ipairs(ARGV) do
   local event = load_hash('hg:event:' .. member)
   if event and not is_newer(event) then
     local before = added
-    for _, index in ipairs(lists_of_event(event)) do
+    for _, index in ipairs(event_indexes.of(event)) do
       if redis.call('ZADD', index, event.seq, member) == 1 then added = before + 1 end
     end
   end

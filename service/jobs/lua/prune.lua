@@ -7,7 +7,7 @@
 --        newer release has written.
 --- @include "follower_pages"
 --- @include "deliveries"
---- @include "event_indexes"
+--- @include "event_records"
 local limit = unpack(ARGV)
 -- The most runs of a job whose deliveries are dropped with it in one step.
 local MAX_RUNS = 10
@@ -53,14 +53,7 @@ end
 
 local function prune_event(member)
   if is_left_to_newer(member, 'hg:event:' .. member) then return end
-  -- One that is broken, or gone, must not stop the others.
-  local is_sound, indexes = pcall(lists_of_event, load_hash('hg:event:' .. member))
-  for _, index in ipairs(is_sound and indexes or {'hg:events'}) do
-    redis.call('ZREM', index, member)
-  end
-  redis.call('ZREM', 'hg:unfinished', member)
-  redis.call('DEL', 'hg:event:' .. member, 'hg:eventbody:' .. member, 'hg:encbody:' .. member,
-    'hg:deferred:' .. member)
+  event_records.drop(member)
   dropped = dropped + 1
 end
 

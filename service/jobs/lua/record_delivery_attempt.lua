@@ -9,6 +9,7 @@
 --        no attempt was made, and an endpoint that hangs for an hour would push the real ones
 --        out. `put_backs` counts since the last attempt that counted.
 --- @include "deliveries"
+--- @include "stats"
 local delivery_id, owner, fence, to, delay, charge, attempt = unpack(ARGV)
 local now, key = now_ms(), 'hg:dlv:' .. delivery_id
 local ATTEMPT_LOG_LIMIT = 100
@@ -20,6 +21,9 @@ end
 -- The counters' stored names (stored_names.py).
 local OUTCOMES = {counts = 'again', free = 'uncharged', deferred = 'put_back'}
 count('attempt', 'delivery', to == 'pending' and OUTCOMES[charge] or to)
+if charge ~= 'deferred' then
+  count_callback(delivery.endpoint, to == 'pending' and 'retried' or to, now)
+end
 local next_at = to == 'pending' and now + tonumber(delay) or 0
 redis.call('ZREM', 'hg:leases', delivery_id)
 redis.call('ZREM', 'hg:dlvs:status:delivering', delivery_id)

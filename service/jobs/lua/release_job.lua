@@ -7,7 +7,8 @@
 --        its write, which is to be sent again; looked: the lookup that lost history asks for did
 --        not find it; failed: a verification lookup that failed; free: it
 --        was not the job's doing),
---        effect (JSON, what it means for the account: {hold, note: what to do about it | nil} or
+--        effect (JSON, what it means for the account: {hold, note: what to do about it | nil,
+--        asks, said: see account_holds.lua | nil} or
 --        {cool, kind, ms, again: 'double' | 'widen' | nil}), reads (calls that served it since the
 --        last step), sent ('unsent' when its write certainly never left)
 --        Who has fetched its photo in vain gives it back to waiting.
@@ -48,7 +49,10 @@ end
 
 local function affect_account()
   local key = account_key(job)
-  if effects.hold then hold_account(job.account, effects.hold, effects.note or '', owner, now) end
+  if effects.hold then
+    local met = {job = job.id, asks = effects.asks, said = effects.said}
+    hold_account(job.account, effects.hold, effects.note or '', owner, now, nil, met)
+  end
   if effects.cool then
     if effects.again then escalate() end
     local field, till = 'cool:' .. effects.kind, now + effects.ms

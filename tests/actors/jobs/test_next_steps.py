@@ -18,6 +18,7 @@ from actors.jobs.next_steps import (
     after_not_found,
 )
 from actors.jobs.request_state import RequestState
+from service.accounts.holds import what_it_asks
 from service.jobs.account_effect import NO_EFFECT, AccountEffect
 from service.jobs.lua.hash_encoding import BLANK
 from service.jobs.model import Failure, Status
@@ -74,8 +75,12 @@ def retry(code: str, *, sent: bool) -> Release:
     return Release(Status.WAITING, code, after_ms=5_000, sent=sent)
 
 
+def hold(code: str) -> AccountEffect:
+    return AccountEffect(hold=code, note="A message.", asks=what_it_asks(code, "shop", {}))
+
+
 def held(code: str, *, sent: bool) -> Release:
-    effect = AccountEffect(hold=code, note="A message.")
+    effect = hold(code)
     return Release(Status.HELD, code, charge="free", effect=effect, sent=sent)
 
 
@@ -125,7 +130,7 @@ TABLE = [
     (
         CHALLENGE,
         UNCONFIRMED,
-        unverified("challenge_required", AccountEffect("challenge_required", note="A message.")),
+        unverified("challenge_required", hold("challenge_required")),
     ),
     (BLOCKED, UNCONFIRMED, unverified("feedback_required", COOLDOWN)),
 ]

@@ -9,6 +9,7 @@
 --- @include "suppression"
 --- @include "audit_log"
 --- @include "people"
+--- @include "tombstones"
 --- @include "finalize"
 
 -- What only this function needs is in a block of its own: what the scripts share may have 200
@@ -60,7 +61,8 @@ do
       lane = '', expires = digits(entry.expires_at or (entry.expires and now + entry.expires) or 0),
       thread = entry.photo and 'old' or '', dry = entry.dry or '', target = entry.target,
       photo = entry.photo, text_hash = entry.text_hash or content_hash(entry.says or entry.text),
-      encrypted_as = entry.encrypted_as or nil, who = entry.who, idem = entry.idem})
+      encrypted_as = entry.encrypted_as or nil, who = entry.who, idem = entry.idem,
+      once = tombstones.once_field(entry.once_kept)})
     if is_follower_export(job) then
       job.cursor, job.pages, job.users, job.expected, job.eta = '', '0', '0', '0', '0'
       job.most = digits(entry.most or 0)
@@ -68,19 +70,30 @@ do
     return job
   end
 
+  -- Keeps an entry's business keys for a job: as tombstones, if it is erased.
+  local function keep_once_keys(entry, id, keep_ms)
+    if id ~= entry.id and is_erased(id) then
+      for _, name in ipairs(entry.once_tombstones or {}) do
+        tombstones.keep(name, id, keep_ms)
+      end
+      return
+    end
+    for _, key in ipairs(entry.once_kept) do
+      local is_new = redis.call('SET', key, id, 'PX', digits(keep_ms), 'NX')
+      if is_new and id ~= entry.id then tombstones.add_once(id, key, keep_ms) end
+    end
+  end
+
   -- Claims an entry's business keys for a job. Returns the job that has them: another, if an
   -- earlier event was about the same thing; the keys that only this event has are then its, too.
   local function claim_once_keys(entry, id, keep_ms)
-    for _, key in ipairs(entry.once or {}) do
-      local earlier = redis.call('GET', key)
-      if earlier then
-        id, keep_ms = earlier, redis.call('PTTL', key)
-        break
-      end
+    if not entry.once then return id end
+    local earlier, key = tombstones.first_value(entry.once)
+    if not earlier and tombstones.exist() then
+      earlier, key = tombstones.first_value(entry.once_erased)
     end
-    for _, key in ipairs(entry.once_kept or {}) do
-      redis.call('SET', key, id, 'PX', digits(keep_ms), 'NX')
-    end
+    if earlier then id, keep_ms = earlier, redis.call('PTTL', key) end
+    keep_once_keys(entry, id, keep_ms)
     return id
   end
 
@@ -114,6 +127,7 @@ do
     add_to_index('hg:jobs', job.seq, job.id)
     add_to_index('hg:jobs:account:' .. job.account, job.seq, job.id)
     add_to_index('hg:jobs:kind:' .. job.kind, job.seq, job.id)
+    job_indexes.index_origin(job)
     index_new_job(job)
     if suppressed then
       audit(now, 'refuse', 'recipient_suppressed', 'intake', job.account, job)

@@ -64,14 +64,16 @@ local function freeze_payload(job)
 end
 
 -- Creates the delivery that tells the account's callback endpoint, if there is one, of a hold or
--- its end; `message` (nil for none) says to people what happened and what to do.
-local function open_account_delivery(account, change, reason, now, message)
+-- its end; `about` (nil for none) has more fields of it: what happened, what to do.
+local function open_account_delivery(account, change, reason, now, about)
   local callback = config_of(account).callback
   if not callback then return end
   local seq, event_type = next_seq(), 'account.' .. change
-  local data = cjson.encode({account = account, reason = reason, message = message})
+  local data = about or {}
+  data.account, data.reason = account, reason
   create_delivery('dlv_account_' .. seq, seq,
     {job = '', run = 1, endpoint = callback, type = event_type},
-    '{"type":"' .. event_type .. '","timestamp":"' .. rfc3339(now) .. '","data":' .. data .. '}',
+    '{"type":"' .. event_type .. '","timestamp":"' .. rfc3339(now) .. '","data":' ..
+      cjson.encode(data) .. '}',
     now)
 end

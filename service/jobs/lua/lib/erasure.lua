@@ -9,15 +9,19 @@
 --- @include "suppression"
 --- @include "deliveries"
 --- @include "people"
+--- @include "tombstones"
+--- @include "event_records"
+
+local erasure = {}
 
 -- Fields that tell of a person or may be a person's own words. Those without a blank value are
 -- those that only some kinds of jobs have.
 local PRIVATE_FIELDS = {'to', 'post', 'pk', 'metadata', 'result', 'context', 'thread', 'text_hash',
   'who'}
-local PRIVATE_EXTRAS = {'photo', 'target', 'cursor', 'mark', 'encrypted_as', 'idem'}
+local PRIVATE_EXTRAS = {'photo', 'target', 'cursor', 'mark', 'encrypted_as', 'idem', 'once'}
 
 -- The recipient may still not get the same again so soon.
-local function keep_repeat(job, pk_key)
+function erasure.keep_repeat(job, pk_key)
   if job.kind ~= 'dm' or pk_key == '' then return end
   local plain, hashed = repeat_key(job, job.pk), repeat_key(job, pk_key)
   local earlier = plain and redis.call('GET', plain)
@@ -27,7 +31,7 @@ local function keep_repeat(job, pk_key)
 end
 
 -- Who asked not to be written to is still not written to. The reason is a person's words.
-local function keep_suppression(scope, name, key)
+function erasure.keep_suppression(scope, name, key)
   local plain, hashed = scope .. ':' .. name, scope .. ':#' .. key
   local entry = redis.call('HGET', 'hg:suppressed', plain)
   if not entry then return false end
@@ -40,34 +44,35 @@ local function keep_suppression(scope, name, key)
   return true
 end
 
-local function keep_suppressions(job, recipient, key)
+function erasure.keep_suppressions(job, recipient, key)
   if recipient == '' or key == '' then return end
   for _, scope in ipairs({'*', job.account}) do
-    keep_suppression(scope, suppression_name(recipient), key)
+    erasure.keep_suppression(scope, suppression_name(recipient), key)
   end
 end
 
 -- A caller that repeats its request still gets this job (see create_job.lua).
-local function keep_idempotency(job)
+function erasure.keep_idempotency(job)
   local request = job.idem and redis.call('HGET', job.idem, 'request')
   if not request then return end
   local key = string.match(job.who, '%S+') or ''
   redis.call('HSET', job.idem, 'request', erased_request(key, request))
 end
 
-local function erase_body(member)
-  redis.call('DEL', 'hg:encbody:' .. member, 'hg:eventbody:' .. member)
+-- The id of a conflict ends with a part of a fingerprint, and keeps nothing from being done.
+local function erase_event(member, new_names)
+  local event = event_records.load(member)
+  if event and event.status == 'conflict' then return event_records.drop(member) end
+  tombstones.replace_event(member, new_names)
 end
 
-local function erase_events(job)
-  local source = cjson.decode(job.source)
-  if type(source.event_id) == 'string' then erase_body(source.source .. ':' .. source.event_id) end
-  for _, member in ipairs(redis.call('SMEMBERS', events_key(job.id))) do erase_body(member) end
+function erasure.erase_events(job, new_names)
+  for _, member in ipairs(events_of(job)) do erase_event(member, new_names) end
   redis.call('DEL', events_key(job.id))
 end
 
 -- Returns how many keys there were.
-local function erase_traces(key)
+function erasure.erase_traces(key)
   local erased = 0
   for _, name in ipairs(redis.call('SMEMBERS', 'hg:traces:' .. key)) do
     erased = erased + redis.call('UNLINK', name)
@@ -76,8 +81,8 @@ local function erase_traces(key)
   return erased
 end
 
-local function erase_caches(job)
-  for key in string.gmatch(job.who, '%S+') do erase_traces(key) end
+function erasure.erase_caches(job)
+  for key in string.gmatch(job.who, '%S+') do erasure.erase_traces(key) end
   if job.target then redis.call('DEL', found_key(job.target), in_flight_key(job.target)) end
   if job.to ~= '' then
     local target = 'user:' .. string.gsub(job.to, '^@', '')
@@ -96,7 +101,7 @@ local function erased_error(job)
     retryable = false})
 end
 
-local function erase_record(job, now)
+function erasure.erase_record(job, now)
   for key in string.gmatch(job.who, '%S+') do redis.call('ZREM', person_index(key), job.id) end
   local fields = {erased = now, error = erased_error(job)}
   for _, name in ipairs(PRIVATE_FIELDS) do fields[name] = '' end
@@ -126,7 +131,7 @@ local function erase_delivery(job, job_run)
   redis.call('SET', payload_key(id), build_payload(shown, event_type, tonumber(created)))
 end
 
-local function erase_deliveries(job)
+function erasure.erase_deliveries(job)
   if job.callback == '' then return end
   for job_run = 1, tonumber(job.run) do erase_delivery(job, job_run) end
 end

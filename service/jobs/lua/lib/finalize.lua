@@ -6,6 +6,7 @@
 --- @include "lookup_cache"
 --- @include "follower_pages"
 --- @include "deliveries"
+--- @include "stats"
 
 -- Lookups are many, and what they found is kept elsewhere.
 local function retention_of(job)
@@ -33,8 +34,10 @@ local function finalize(job, to, now, by, why, result, failure)
   settle_call(job, now, true, fields)
   remove_from_queues(job)
   if tonumber(job.expires) > 0 then redis.call('ZREM', 'hg:expiry', job.id) end
+  if FINAL[job.status] then uncount_end(job, now) end
   transition(job, to, now, by, why, fields)
   count('end', job.kind, to)
+  count_end(job, now)
   if RETRYABLE[to] then
     redis.call('PEXPIRE', 'hg:jobtext:' .. job.id, CONF.keep_bodies)
   else

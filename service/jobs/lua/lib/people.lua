@@ -14,16 +14,32 @@ local MAX_KEYS = 3
 -- As long as the longest copy of a profile or post is kept.
 local TRACES_MS = 7 * 86400000
 
--- Events that list a job which an earlier event has made: their bodies, too, are about its persons.
+-- Events that list a job which an earlier event has made: what they say is about its persons, too.
 local function events_key(id) return 'hg:jobevents:' .. id end
 
 local function link_event(id, member)
   redis.call('SADD', events_key(id), member)
-  redis.call('PEXPIRE', events_key(id), digits(CONF.keep_bodies))
+  redis.call('PEXPIRE', events_key(id), digits(CONF.keep))
+end
+
+-- All events that list a job, as source:id.
+local function events_of(job)
+  local members, source = redis.call('SMEMBERS', events_key(job.id)), cjson.decode(job.source)
+  if type(source.event_id) == 'string' then
+    members[#members + 1] = source.source .. ':' .. source.event_id
+  end
+  return members
 end
 
 -- Whether what a job said of persons was erased: no person's key leads to it any more.
 local function is_erased(id) return redis.call('HEXISTS', 'hg:job:' .. id, 'erased') == 1 end
+
+local function is_any_erased(ids)
+  for _, id in ipairs(ids) do
+    if is_erased(id) then return true end
+  end
+  return false
+end
 
 -- What is left of an idempotency key's request once its job was erased, by a key of its person (''
 -- for none): it is still recognized, and cannot be guessed.

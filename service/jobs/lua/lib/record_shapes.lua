@@ -56,7 +56,7 @@ local function read_sound(id, shape)
 end
 
 local function is_event_listed(event, index)
-  for _, own in ipairs(lists_of_event(event)) do
+  for _, own in ipairs(event_indexes.of(event)) do
     if own == index then return true end
   end
   return false
@@ -73,9 +73,10 @@ local function belongs(record, index)
     local own = list == 'line' and record.lane or record.kind
     return record.account == account and place == own and LISTED_STATUSES[list][record.status]
   end
-  local key = string.match(index, '^hg:who:(.+)$')
-  if key then return string.find(' ' .. record.who .. ' ', ' ' .. key .. ' ', 1, true) ~= nil end
+  if string.find(index, '^hg:jobs') or string.find(index, '^hg:who:') then
+    return set_of(lists_of(record))[index] == true
+  end
   local field, value = string.match(index, '^hg:%a+:(%a+):(.+)$')
   if field then return record[field] == value end
-  return index == 'hg:jobs' or index == 'hg:dlvs' or WORK_INDEXES[record.status]
+  return index == 'hg:dlvs' or WORK_INDEXES[record.status]
 end

@@ -53,7 +53,8 @@
 --   hg:sent:{account}            zset ms -> the token of each DM that was about to be sent then
 --   hg:retention                 zset ms -> id or source:id: when to prune it
 --   hg:paused                    hash: why, note, since; while it exists nothing is written or read
---   hg:acct:{a}                  hash: hold, hold_note, hold_since; resuming; paused, paused_note;
+--   hg:acct:{a}                  hash: hold, hold_note, hold_since, hold_met (account_holds.lua);
+--                                resuming; paused, paused_note;
 --                                pause:{kind}; cool:{kind|*}, cool_at:{kind|*}, cool_why:{kind|*}
 --                                (the end of a cooldown, its beginning and reason); cools:{code}
 --                                (how often, for ever longer ones); gap:{limit} (ms: when one more
@@ -104,7 +105,7 @@
 --   metadata      the caller's own (JSON)
 --   source        what asked for it (JSON: source, event_id, rule, api_key)
 --   prio          0 to 9, higher goes first
---   run           1, and one more with every retry by a person
+--   run           1, and one more each time that a person retries or settles it
 --   created, run_at, expires, started, finished    times; expires 0 for never
 --   attempts      attempts begun in this run
 --   strikes       failed attempts in this run that were the job's own doing
@@ -146,6 +147,7 @@
 --- @include "config"
 --- @include "clock"
 --- @include "batch"
+--- @include "job_indexes"
 
 -- A job on which workers die is not tried forever.
 local MAX_ATTEMPTS = 50
@@ -214,6 +216,7 @@ end
 
 -- Changes fields of a job, in the store and in `job`.
 local function set_fields(job, fields)
+  job_indexes.reindex(job, fields)
   local flat, n, gone = {}, 0, {}
   for name, value in pairs(fields) do
     if type(value) == 'number' then value = digits(value) end
@@ -251,17 +254,6 @@ local function is_delivery(id) return string.sub(id, 1, 4) == 'dlv_' end
 
 local function is_claimed_by(job, owner, fence)
   return job and job.owner == owner and job.fence == fence
-end
-
--- The index of the jobs about a person, by their key (person_keys.py).
-local function person_index(key) return 'hg:who:' .. key end
-
--- The indexes that list a job.
-local function lists_of(job)
-  local lists = {'hg:jobs', 'hg:jobs:status:' .. job.status, 'hg:jobs:account:' .. job.account,
-    'hg:jobs:kind:' .. job.kind}
-  for key in string.gmatch(job.who, '%S+') do lists[#lists + 1] = person_index(key) end
-  return lists
 end
 
 -- Has a record pruned at that time (unix ms).

@@ -1,0 +1,131 @@
+"""Numbers as they are answered."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from service.stats.summary import GroupBy
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class FailedJobs(BaseModel):
+    """DMs and comments that failed."""
+
+    total: Count
+    codes: dict[str, Count] = Field(description="How many, by the code of the error")
+
+
+class Waits(BaseModel):
+    """Estimates, at most twice too long or too short; null where nothing was sent."""
+
+    p50: float | None
+    p95: float | None
+
+
+class ReadJobs(BaseModel):
+    """Lookups and follower exports."""
+
+    succeeded: Count
+    failed: Count
+    canceled: Count
+    expired: Count
+
+
+class JobNumbers(BaseModel):
+    """How runs of jobs ended; but for `lookups`, those of DMs and comments."""
+
+    sent: Count
+    failed: FailedJobs
+    canceled: Count
+    expired: Count
+    uncertain: Count
+    dry_run: Count = Field(description="Dry runs, however they ended; counted nowhere else")
+    wait_seconds: Waits = Field(description="From acceptance, or `run_at`, until it was sent")
+    lookups: ReadJobs
+
+
+class JobGroup(JobNumbers):
+    """The numbers of one rule, account, code or day: the field that `by` names is there."""
+
+    rule: str | None = Field(default=None, description="Null: jobs that no rule has made")
+    account: str | None = None
+    code: str | None = Field(default=None, description="Null: jobs without an error")
+    day: date | None = None
+
+
+class EndpointNumbers(BaseModel):
+    """How callbacks ended."""
+
+    delivered: Count
+    failed: Count = Field(description="Given up after their last attempt")
+    retried: Count = Field(description="Attempts that failed and that another follows")
+
+
+class NamedEndpointNumbers(EndpointNumbers):
+    """The same of one callback endpoint."""
+
+    endpoint: str
+
+
+class CallbackNumbers(EndpointNumbers):
+    """How the callbacks of all endpoints ended, and of each."""
+
+    endpoints: list[NamedEndpointNumbers]
+
+
+class Stats(BaseModel):
+    """The numbers of a period."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "from": "2026-11-23T00:00:00.000Z",
+                    "to": "2026-11-30T00:00:00.000Z",
+                    "by": "rule",
+                    "items": [
+                        {
+                            "rule": "thank-you",
+                            "sent": 12,
+                            "failed": {"total": 1, "codes": {"user_not_found": 1}},
+                            "canceled": 0,
+                            "expired": 0,
+                            "uncertain": 0,
+                            "dry_run": 0,
+                            "wait_seconds": {"p50": 41.0, "p95": 118.4},
+                            "lookups": {"succeeded": 0, "failed": 0, "canceled": 0, "expired": 0},
+                        }
+                    ],
+                    "total": {
+                        "sent": 12,
+                        "failed": {"total": 1, "codes": {"user_not_found": 1}},
+                        "canceled": 0,
+                        "expired": 0,
+                        "uncertain": 0,
+                        "dry_run": 0,
+                        "wait_seconds": {"p50": 41.0, "p95": 118.4},
+                        "lookups": {"succeeded": 3, "failed": 0, "canceled": 0, "expired": 0},
+                    },
+                    "callbacks": {
+                        "delivered": 13,
+                        "failed": 0,
+                        "retried": 2,
+                        "endpoints": [
+                            {"endpoint": "crm", "delivered": 13, "failed": 0, "retried": 2}
+                        ],
+                    },
+                }
+            ]
+        }
+    )
+
+    start: AwareDatetime = Field(alias="from", description="The hour with which it begins")
+    end: AwareDatetime = Field(alias="to", description="The end of its last hour")
+    by: GroupBy
+    items: list[JobGroup] = Field(description="In order of their names; of days, every one")
+    total: JobNumbers
+    callbacks: CallbackNumbers

@@ -1,0 +1,1 @@
+"""Numbers: how many jobs and callbacks ended, how, and after what wait."""
