@@ -13,7 +13,7 @@ from actors import maintenance
 from actors.deliveries import deliver
 from actors.dramatiq_async.broker import WaitingRedisBroker
 from actors.dramatiq_async.time_limit import TimeLimits
-from actors.jobs import attempt, followers, lookups, photo_fetch
+from actors.jobs import attempt, followers, lookups, photo_fetch, reports
 from actors.runtime import Runtime
 from service.config.settings import Settings
 from service.jobs.actor_routes import (
@@ -25,6 +25,7 @@ from service.jobs.actor_routes import (
     NAMESPACE,
     PERIODIC,
     PHOTO,
+    REPORT,
     Route,
 )
 from service.redis.client import sync_client
@@ -91,6 +92,9 @@ def declare_actors(broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> N
     async def fetch_photo(job_id: str) -> None:
         await photo_fetch.fetch_photo(runtime(), job_id)
 
+    async def draw_report(job_id: str) -> None:
+        await reports.draw_report(runtime(), job_id)
+
     async def deliver_callback(delivery_id: str) -> None:
         await deliver.deliver(runtime(), delivery_id)
 
@@ -105,6 +109,7 @@ def declare_actors(broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> N
     _declare(broker, run_lookup, LOOKUP)
     _declare(broker, read_follower_page, FOLLOWERS)
     _declare(broker, fetch_photo, PHOTO)
+    _declare(broker, draw_report, REPORT)
     _declare(broker, deliver_callback, DELIVERY, time_limit=DELIVERY_LIMIT_MS)
     _declare(broker, retention, Route(PERIODIC, "retention"), periodic=cron("*/10 * * * *"))
     _declare(broker, rescue, Route(PERIODIC, "sweep"), periodic=cron("* * * * *"))

@@ -48,6 +48,8 @@ from service.metrics.process_reports import ProcessReporter, process_name
 from service.network.ip_filter import IpFilter
 from service.photos.converter import PhotoConverter
 from service.redis.client import REDIS_ERRORS, async_client
+from service.reports.pdf_file import PdfDrawer
+from service.reports.store import ReportStore
 
 #: Redis connections of the event loop: for general use, and one each for the scripts of jobs and
 #: of deliveries. Consumers and the heartbeat have their own.
@@ -138,7 +140,9 @@ class Runtime:
     callback_client: CallbackClient
     photos: PhotoStore
     photo_fetcher: PhotoFetcher
+    reports: ReportStore
     heartbeat: LeaseHeartbeat
+    pdf_drawer: PdfDrawer = field(default_factory=PdfDrawer)
     process: str = field(default_factory=process_name)
     _claims_made: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -224,6 +228,7 @@ class RuntimeMiddleware(Middleware):
             callback_client=callback_client,
             photos=PhotoStore(client, script_config, cipher),
             photo_fetcher=PhotoFetcher(self._photo_downloader(), PhotoConverter()),
+            reports=ReportStore(client, script_config),
             heartbeat=heartbeat,
         )
 

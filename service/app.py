@@ -33,6 +33,7 @@ from service.api import (
     webhooks,
 )
 from service.api.lookup_fast_path import CachedLookupMiddleware
+from service.api.masking import MaskingMiddleware
 from service.api.query_parameters import refuse_unknown_parameters
 from service.api.store_errors import register_store_errors
 from service.api.webhook_fast_path import WebhookFastPath
@@ -126,6 +127,7 @@ def create_app(
         app.include_router(module.router)
     # Senders add parameters of their own to webhooks; what counts there is the signed body.
     refuse_unknown_parameters(app, exempt=webhooks.router.routes)
+    app.add_middleware(MaskingMiddleware)
     app.add_middleware(BodyLimitMiddleware, seconds=settings.body_seconds)
     app.add_middleware(LogContextMiddleware)
     app.add_middleware(CachedLookupMiddleware)

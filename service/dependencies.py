@@ -28,6 +28,7 @@ from service.http.connections import ConnectionLimits, Connections
 from service.http.failed_authentication import FailedAuthentication
 from service.http.shared_timeout import SharedTimeout
 from service.jobs.audit_log import AuditLog
+from service.jobs.job_accounts import JobAccounts
 from service.jobs.job_finder import JobFinder
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
@@ -47,6 +48,7 @@ from service.people.report import PersonReport, ReportSources
 from service.photos.converter import PhotoConverter
 from service.process.file_limits import open_file_limit
 from service.redis.client import async_client
+from service.reports.store import ReportStore
 from service.stats.reader import StatsReader
 
 _log = get_logger(__name__)
@@ -71,6 +73,7 @@ class AppServices:
     client: aredis.Redis
     ledger: Ledger
     jobs: JobQueries
+    job_accounts: JobAccounts
     job_finder: JobFinder
     events: EventFinder
     readiness: Readiness
@@ -89,6 +92,7 @@ class AppServices:
     follower_rows: FollowerRows
     metrics: Metrics
     stats: StatsReader
+    reports: ReportStore
     reporter: ProcessReporter
     stopping: asyncio.Event
     photo_converter: PhotoConverter = field(default_factory=PhotoConverter)
@@ -143,6 +147,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         connections=connections,
         client=client,
         ledger=Ledger(client, script_config, cipher),
+        job_accounts=JobAccounts(client),
         jobs=queries,
         events=EventFinder(client, script_config, queries),
         job_finder=JobFinder(client, script_config, queries),
@@ -167,6 +172,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         follower_rows=FollowerRows(client),
         metrics=Metrics(client, script_config, config.accounts),
         stats=StatsReader(client),
+        reports=ReportStore(client, script_config),
         reporter=reporter,
         stopping=stopping,
     )

@@ -20,9 +20,12 @@ from service.jobs.claims import Claim, Claims
 from service.jobs.follower_page import FollowerPage
 from service.jobs.lua.append_follower_page import FollowerPageReply
 from service.jobs.lua.finish_job import FinishReply
+from service.jobs.lua.store_report import StoreReportReply
 from service.jobs.photo_store import PhotoStore
 from service.logging.setup import get_logger
 from service.photos.photo import Photo
+from service.reports.request import ReportFormat
+from service.reports.store import ReportStore
 
 T = TypeVar("T")
 
@@ -88,6 +91,16 @@ class AttemptRecorder:
             return await photos.save(self._claim, photo)
 
         self.log_outcome("photo stored" if await self._until_recorded(call) else "lost")
+
+    async def store_report(
+        self, reports: ReportStore, file: bytes, file_format: ReportFormat
+    ) -> None:
+        """Store the file of a report, which ends the job; errors as `ReportStore.save`."""
+
+        async def call() -> StoreReportReply:
+            return await reports.save(self._claim, file, file_format)
+
+        self.log_outcome(await self._until_recorded(call))
 
     def log_outcome(self, outcome: str, code: str | None = None, why: str | None = None) -> None:
         """Log how the attempt ended."""

@@ -6,18 +6,25 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from service.api.auth import AccountsCaller, AdminCaller, ReadCaller, Services
+from service.api.auth import (
+    AccountsCaller,
+    AdminCaller,
+    NarrowedReadCaller,
+    ReadCaller,
+    Services,
+)
+from service.api.bindings import unknown_account
 from service.api.schemas import NoteRequest, PauseRequest
 from service.dependencies import AppServices
-from service.http.errors import ApiError
 
 router = APIRouter(tags=["accounts"])
 
 
 @router.get("/accounts")
-async def list_accounts(_caller: ReadCaller, services: Services) -> dict[str, Any]:
+async def list_accounts(caller: NarrowedReadCaller, services: Services) -> dict[str, Any]:
     """List the configured accounts."""
-    items = [await account_view(services, name) for name in services.config.accounts]
+    names = filter(caller.key.sees, services.config.accounts)
+    items = [await account_view(services, name) for name in names]
     return {"items": items, "next": None}
 
 
@@ -76,8 +83,4 @@ async def account_view(services: AppServices, name: str) -> dict[str, Any]:
 def require_account(services: AppServices, name: str) -> None:
     """Raise a 404 ApiError if no account of that name is configured."""
     if name not in services.config.accounts:
-        raise ApiError(
-            404,
-            "unknown_account",
-            "No account of this name is configured: GET /accounts lists them.",
-        )
+        raise unknown_account()

@@ -12,7 +12,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
+from service.api.bindings import check_binding
 from service.api.callers import Caller
+from service.api.masking import mask_answer
 from service.credentials.api_keys import ApiKey, KeyScope
 from service.dependencies import AppServices, get_services
 from service.http.client_address import client_address
@@ -23,14 +25,23 @@ _bearer = HTTPBearer(auto_error=False, description="One of API_KEYS")
 class RequireScope:
     """A dependency: the caller of an HTTP request, whose key has a scope.
 
-    Every route but the public ones has one of these, or of `RequireScopeOfSocket`.
+    Every route but the public ones has one of these, or of `RequireScopeOfSocket`. A key that is
+    bound to accounts gets no further than what belongs to them (`bindings.py`). What shows a person
+    is masked for keys with neither the scope `jobs` nor the right to change it.
 
     Parameters:
       scope: What the key must allow.
+      narrowed: Whether the route itself leaves out what belongs to other accounts than the key's.
+      shown_with: The scope with which the answer is not masked, besides `jobs` and, where it is not
+        `read`, the one that is required.
     """
 
-    def __init__(self, scope: KeyScope) -> None:
+    def __init__(
+        self, scope: KeyScope, *, narrowed: bool = False, shown_with: KeyScope = "jobs"
+    ) -> None:
         self.scope = scope
+        self.narrowed = narrowed
+        self._shown_with: set[KeyScope] = {"jobs", shown_with, *({scope} - {"read"})}
 
     async def __call__(
         self,
@@ -41,11 +52,23 @@ class RequireScope:
 
         Raises:
           HTTPException: 401, the key is missing or unknown; 429, too many were unknown.
-          ApiError: 403, the key does not have the scope.
+          ApiError: 403, the key does not have the scope; 403 or 404, it is bound to accounts.
         """
         secret = credentials.credentials if credentials else ""
         key = get_services(request).api_keys.verify(secret)
-        return _permitted(request, key, self.scope)
+        caller = await self._permit(request, key)
+        if not caller.sees_people:
+            mask_answer(request)
+        return caller
+
+    async def _permit(self, connection: HTTPConnection, key: ApiKey | None) -> Caller:
+        key = key or _refuse(connection)
+        shown = any(key.may(scope) for scope in self._shown_with)
+        caller = Caller(key, client_address(connection.scope), sees_people=shown)
+        caller.require(self.scope)
+        if key.accounts is not None:
+            await check_binding(connection, caller, narrowed=self.narrowed)
+        return caller
 
 
 class RequireScopeOfSocket(RequireScope):
@@ -54,8 +77,7 @@ class RequireScopeOfSocket(RequireScope):
     async def __call__(self, socket: WebSocket) -> Caller:  # type: ignore[override]
         """Return who opens the socket."""
         header = socket.headers.get("Authorization", "")
-        key = get_services(socket).api_keys.verify_header(header)
-        return _permitted(socket, key, self.scope)
+        return await self._permit(socket, get_services(socket).api_keys.verify_header(header))
 
 
 async def authenticate_metrics(request: Request) -> None:
@@ -102,25 +124,35 @@ def _refuse(connection: HTTPConnection, key: str = "KEY") -> NoReturn:
     )
 
 
-def _permitted(connection: HTTPConnection, key: ApiKey | None, scope: KeyScope) -> Caller:
-    caller = Caller(key or _refuse(connection), client_address(connection.scope))
-    caller.require(scope)
-    return caller
-
-
 async def _services(connection: HTTPConnection) -> AppServices:
     # A coroutine, because FastAPI runs plain functions in a thread, which costs more than the work.
     return get_services(connection)
 
 
+# Each has a narrowed form, for routes that themselves leave out what belongs to other accounts than
+# those that the caller's key is bound to (`caller.key.sees`). Without it, such a key is refused
+# unless the path names what the route is about.
+
 #: Who may ask for what a key with the scope `read` may see: every key.
 ReadCaller = Annotated[Caller, Depends(RequireScope("read"))]
+NarrowedReadCaller = Annotated[Caller, Depends(RequireScope("read", narrowed=True))]
 #: Who may create and change jobs, replay events, and see texts and recipients.
 JobsCaller = Annotated[Caller, Depends(RequireScope("jobs"))]
+NarrowedJobsCaller = Annotated[Caller, Depends(RequireScope("jobs", narrowed=True))]
 #: Who may pause and resume accounts, log them in, and change suppressions.
 AccountsCaller = Annotated[Caller, Depends(RequireScope("accounts"))]
+NarrowedAccountsCaller = Annotated[Caller, Depends(RequireScope("accounts", narrowed=True))]
 #: Who may do what is about everybody: all accounts at once, a person's data.
 AdminCaller = Annotated[Caller, Depends(RequireScope("admin"))]
+#: Who may see the list of suppressions: whoever may change it sees whom it names.
+SuppressionsReader = Annotated[
+    Caller, Depends(RequireScope("read", narrowed=True, shown_with="accounts"))
+]
+#: Who may see what shows nobody but whom the caller asks for: lookups, numbers. It is not masked.
+UnmaskedReadCaller = Annotated[
+    Caller, Depends(RequireScope("read", narrowed=True, shown_with="read"))
+]
 SocketReadCaller = Annotated[Caller, Depends(RequireScopeOfSocket("read"))]
+NarrowedSocketReadCaller = Annotated[Caller, Depends(RequireScopeOfSocket("read", narrowed=True))]
 MetricsReader = Annotated[None, Depends(authenticate_metrics)]
 Services = Annotated[AppServices, Depends(_services)]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from service.api.auth import ReadCaller, Services
+from service.api.auth import NarrowedReadCaller, ReadCaller, Services
+from service.api.bindings import own_deliveries, own_page, unknown_delivery
 from service.api.list_filters import Created, NameFilter, Separate
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.deliveries.delivery_filter import DeliveryFilter, DeliveryStatus
-from service.http.errors import ApiError
+from service.jobs.queries import Page
 
 router = APIRouter(tags=["deliveries"])
 
@@ -43,16 +45,19 @@ async def _delivery_filter(
 
 @router.get("/deliveries")
 async def list_deliveries(
-    _caller: ReadCaller,
+    caller: NarrowedReadCaller,
     services: Services,
     delivery_filter: Annotated[DeliveryFilter, Depends(_delivery_filter)],
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """List deliveries, newest first; a page may be short although `next` goes on."""
-    return page_response(
-        await services.deliveries.page(delivery_filter, cursor=parse_cursor(cursor), limit=limit)
-    )
+
+    async def read(at: int | None) -> Page:
+        return await services.deliveries.page(delivery_filter, cursor=at, limit=limit)
+
+    own = partial(own_deliveries, services, caller)
+    return page_response(await own_page(caller, read, own, parse_cursor(cursor)))
 
 
 @router.get("/deliveries/{delivery_id}")
@@ -60,7 +65,5 @@ async def get_delivery(delivery_id: str, _caller: ReadCaller, services: Services
     """Show one delivery with its payload and all attempts."""
     delivery = await services.deliveries.read(delivery_id)
     if delivery is None:
-        raise ApiError(
-            404, "unknown_delivery", "There is no such delivery, or it is no longer kept."
-        )
+        raise unknown_delivery()
     return delivery

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query
 
-from service.api.auth import JobsCaller, ReadCaller, Services
+from service.api.auth import NarrowedJobsCaller, NarrowedReadCaller, Services
+from service.api.bindings import own_events, own_job_ids, own_page
+from service.api.callers import Caller
 from service.api.list_filters import Created, NameFilter, Separate
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.api.record_versions import is_newer, newer_record
@@ -15,7 +18,7 @@ from service.encryption.cipher import Unreadable
 from service.events.event_filter import EventFilter, EventOutcome, EventStatus
 from service.events.parsing import parse_stored
 from service.http.errors import ApiError
-from service.jobs.audit_log import Requester
+from service.jobs.queries import Page
 from service.jobs.records import EventRecord
 
 router = APIRouter(tags=["events"])
@@ -63,24 +66,27 @@ async def _event_filter(
 
 @router.get("/events")
 async def list_events(
-    _caller: ReadCaller,
+    caller: NarrowedReadCaller,
     services: Services,
     event_filter: Annotated[EventFilter, Depends(_event_filter)],
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """List events, newest first; a page may be short although `next` goes on."""
-    return page_response(
-        await services.events.page(event_filter, cursor=parse_cursor(cursor), limit=limit)
-    )
+
+    async def read(at: int | None) -> Page:
+        return await services.events.page(event_filter, cursor=at, limit=limit)
+
+    own = partial(own_events, services, caller)
+    return page_response(await own_page(caller, read, own, parse_cursor(cursor)))
 
 
 @router.post("/events/{event_id:path}/replay", status_code=202)
 async def replay_event(
-    event_id: str, caller: JobsCaller, services: Services, source: SourceName = None
+    event_id: str, caller: NarrowedJobsCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
     """Run the rules that have no job for this event yet."""
-    event = await _find_event(services, event_id, source)
+    event = await _find_event(services, caller, event_id, source)
     if event.status != "accepted":
         message = f"The event is {event.status}, so no rules run for it."
         raise ApiError(409, "not_replayable", message)
@@ -96,32 +102,36 @@ async def replay_event(
     if body is None:
         raise ApiError(409, "body_gone", "The event's body is no longer kept.")
     jobs = await _run_new_rules(services, event, body, caller)
-    return {"event_id": event.id, "jobs": jobs, "created": sorted(set(jobs) - set(event.jobs))}
+    shown = await own_job_ids(services, caller, jobs)
+    return {"event_id": event.id, "jobs": shown, "created": sorted(set(shown) - set(event.jobs))}
 
 
 @router.get("/events/{event_id:path}")
 async def get_event(
-    event_id: str, _caller: ReadCaller, services: Services, source: SourceName = None
+    event_id: str, caller: NarrowedReadCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
     """Show one event, with its body while it is kept."""
-    event = await _find_event(services, event_id, source)
+    event = await _find_event(services, caller, event_id, source)
+    [shown] = await own_events(services, caller, [event.public()])
     try:
         body = await services.jobs.event_body(event.source, event.id)
     except Unreadable:
         problem = {"code": BODY_UNREADABLE, "message": _UNREADABLE_MESSAGE}
-        return {**event.public(), "body": None, "body_error": problem}
+        return {**shown, "body": None, "body_error": problem}
     text = None if body is None else body.decode("utf-8", "backslashreplace")
-    return {**event.public(), "body": text}
+    return {**shown, "body": text}
 
 
 async def _run_new_rules(
-    services: AppServices, event: EventRecord, body: bytes, caller: Requester
+    services: AppServices, event: EventRecord, body: bytes, caller: Caller
 ) -> list[str]:
     """Create the jobs of rules that have none for the event yet; return the ids of all its jobs."""
     source = services.sources[event.source]
     rules = {record.source.get("rule") for record in await services.jobs.records(event.jobs)}
     parsed = parse_stored(source.scheme, event.id, event.type, body)
-    plan = services.rules.plan(event.source, parsed, skip=frozenset(rule for rule in rules if rule))
+    others = {rule.name for rule in services.config.rules if not caller.key.sees(rule.account)}
+    skip = frozenset({rule for rule in rules if rule} | others)
+    plan = services.rules.plan(event.source, parsed, skip=skip)
     notes = [*event.notes, *plan.notes()]
     jobs = await services.ledger.replay(
         event.source, event.id, plan.drafts, notes[-100:], **caller._asdict()
@@ -129,9 +139,13 @@ async def _run_new_rules(
     return list(event.jobs) if jobs is None else jobs
 
 
-async def _find_event(services: AppServices, event_id: str, source: str | None) -> EventRecord:
+async def _find_event(
+    services: AppServices, caller: Caller, event_id: str, source: str | None
+) -> EventRecord:
     events = await services.jobs.events_with_id(event_id)
-    found = [event for event in events if source is None or event.source == source]
+    shown = await own_events(services, caller, [event.public() for event in events])
+    sources = {each["source"] for each in shown if source in (None, each["source"])}
+    found = [event for event in events if event.source in sources]
     if not found:
         raise ApiError(404, "unknown_event", "There is no such event, or it is no longer kept.")
     if len(found) > 1:

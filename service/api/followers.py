@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.auth import JobsCaller, Services
+from service.api.auth import NarrowedJobsCaller, Services
+from service.api.callers import Caller
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.schemas import Metadata, Name, check_callback, find_account, invalid
 from service.dependencies import AppServices
@@ -66,13 +67,16 @@ class FollowerExportRequest(BaseModel):
     callback: Name | None = None
     metadata: Metadata | None = None
 
-    def draft(self, kind: FollowerKind, username: str, services: AppServices) -> JobDraft:
+    def draft(
+        self, kind: FollowerKind, username: str, services: AppServices, caller: Caller
+    ) -> JobDraft:
         """Build the draft of the export job.
 
         Parameters:
           kind: `followers` or `following`.
           username: Whose followers to export, as the caller wrote it.
           services: The services of the process.
+          caller: Whose key may be bound to accounts.
 
         Raises:
           ApiError: 422, the message names the field; 503, no account may read.
@@ -81,7 +85,7 @@ class FollowerExportRequest(BaseModel):
         return JobDraft(
             kind=kind,
             account=self.account or "",
-            candidate_accounts=() if self.account else _candidate_accounts(services),
+            candidate_accounts=() if self.account else _candidate_accounts(services, caller),
             to=_recipient(username),
             post=None,
             text="",
@@ -97,10 +101,10 @@ class FollowerExportRequest(BaseModel):
             raise invalid("account", "has the role 'write': use one that may read, or leave it out")
 
 
-def _candidate_accounts(services: AppServices) -> tuple[str, ...]:
-    readers = services.config.lookup_accounts()
+def _candidate_accounts(services: AppServices, caller: Caller) -> tuple[str, ...]:
+    readers = services.config.lookup_accounts(caller.key.accounts)
     if not readers:
-        message = "No account may do lookups: give one the role 'read' or 'both'."
+        message = "No account of this key may do lookups: give one the role 'read' or 'both'."
         raise ApiError(503, "no_account", message)
     return readers
 
@@ -116,19 +120,17 @@ def _add_route(kind: FollowerKind, description: str) -> None:
     async def export(
         username: str,
         response: Response,
-        caller: JobsCaller,
+        caller: NarrowedJobsCaller,
         services: Services,
         body: FollowerExportRequest | None = None,
         idempotency_key: IdempotencyKey = None,
     ) -> dict[str, Any]:
         body = body or FollowerExportRequest()
-        draft = body.draft(kind, username, services)
+        draft = body.draft(kind, username, services, caller)
         # Identify the request by what the caller sent, not by what the configuration makes of it.
         identity = {**body.model_dump(mode="json"), "kind": kind, "username": draft.to}
         request = json.dumps(identity, sort_keys=True)
-        return await create_job_once(
-            services, draft, response, caller.key_name, idempotency_key, request
-        )
+        return await create_job_once(services, draft, response, caller, idempotency_key, request)
 
 
 _add_route("followers", "Export a user's followers.")

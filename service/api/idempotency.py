@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Header, Response
 
+from service.api.callers import Caller
 from service.dependencies import AppServices
 from service.http.errors import ApiError
 from service.jobs.model import JobDraft
@@ -24,7 +25,7 @@ async def create_job_once(
     services: AppServices,
     draft: JobDraft,
     response: Response,
-    caller: str,
+    caller: Caller,
     idempotency_key: str | None,
     request: str,
 ) -> dict[str, Any]:
@@ -34,7 +35,7 @@ async def create_job_once(
       services: The services of the process.
       draft: The job.
       response: Its Location header is set.
-      caller: Name of the API key.
+      caller: Who sends the request.
       idempotency_key: Chosen by the caller; None for none.
       request: Identifies the request: two requests are the same if this is equal.
 
@@ -42,10 +43,12 @@ async def create_job_once(
       The job as the API shows it.
 
     Raises:
-      ApiError: 409, the key was used with another request.
+      ApiError: 403, the caller's API key is not bound to the job's account; 409, the idempotency
+        key was used with another request.
     """
+    caller.require_accounts(draft.candidate_accounts or (draft.account,))
     made = await services.ledger.create(
-        draft, caller=caller, idempotency_key=idempotency_key, request=request
+        draft, caller=caller.key_name, idempotency_key=idempotency_key, request=request
     )
     if made.outcome == "conflict":
         raise ApiError(

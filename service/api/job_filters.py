@@ -177,6 +177,7 @@ def build_filter(
         metadata=tuple(metadata.items()),
         created_since_ms=_unix_ms(since),
         created_until_ms=_unix_ms(until),
+        bound_to=(),
         **names,
     )
 

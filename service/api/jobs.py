@@ -8,7 +8,14 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Response
 
-from service.api.auth import JobsCaller, ReadCaller, Services
+from service.api.auth import (
+    JobsCaller,
+    NarrowedJobsCaller,
+    NarrowedReadCaller,
+    ReadCaller,
+    Services,
+)
+from service.api.bindings import unknown_job
 from service.api.follower_results import ROWS_RESPONSES, follow_rows, negotiate_format, stored_rows
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.job_filters import METADATA_PARAMETER, JobFilterQuery
@@ -33,16 +40,14 @@ MAX_WAIT_SECONDS: Final = 25
 async def create_job(
     body: JobRequest,
     response: Response,
-    caller: JobsCaller,
+    caller: NarrowedJobsCaller,
     services: Services,
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any]:
     """Create a job: a DM or a comment."""
     request = json.dumps(body.model_dump(mode="json"), sort_keys=True)
     draft = build_draft(body, services)
-    return await create_job_once(
-        services, draft, response, caller.key_name, idempotency_key, request
-    )
+    return await create_job_once(services, draft, response, caller, idempotency_key, request)
 
 
 def build_draft(body: JobRequest, services: AppServices) -> JobDraft:
@@ -67,7 +72,7 @@ def build_draft(body: JobRequest, services: AppServices) -> JobDraft:
 
 @router.get("/jobs", openapi_extra=METADATA_PARAMETER)
 async def list_jobs(
-    _caller: ReadCaller,
+    caller: NarrowedReadCaller,
     services: Services,
     job_filter: JobFilterQuery,
     cursor: Cursor = None,
@@ -78,8 +83,9 @@ async def list_jobs(
     A page may have fewer jobs than `limit`, even none, although more follow: go on while `next` is
     not null.
     """
+    own = job_filter.within(caller.key.accounts)
     return page_response(
-        await services.job_finder.page(job_filter, cursor=parse_cursor(cursor), limit=limit)
+        await services.job_finder.page(own, cursor=parse_cursor(cursor), limit=limit)
     )
 
 
@@ -113,7 +119,7 @@ async def get_timeline(job_id: str, _caller: ReadCaller, services: Services) -> 
 @router.get("/jobs/{job_id}/result", response_model=None, responses=ROWS_RESPONSES)
 async def get_result(
     job_id: str,
-    _caller: ReadCaller,
+    caller: ReadCaller,
     services: Services,
     accept: Annotated[
         list[str] | None, Header(description="The format: NDJSON, CSV or JSON")
@@ -133,6 +139,7 @@ async def get_result(
     """Return a job's result; of a follower export the rows so far, as NDJSON, CSV or JSON."""
     job = await _require_job(services, job_id)
     if job["kind"] in FOLLOWER_KINDS:
+        caller.require_people()
         media_type = negotiate_format(", ".join(accept or ()), follow=follow)
         if follow:
             return await follow_rows(services, job, int(cursor or 0), limit)
@@ -233,8 +240,3 @@ def _no_longer_kept(job: dict[str, Any]) -> ApiError:
         message = "The rows of this export are no longer kept: start a new one."
         return ApiError(409, "result_gone", message)
     return ApiError(409, "text_gone", "The job's text is no longer kept: create a new job.")
-
-
-def unknown_job() -> ApiError:
-    """Build the 404 error for a job that does not exist."""
-    return ApiError(404, "unknown_job", "There is no such job, or it is no longer kept.")

@@ -6,14 +6,22 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Response, WebSocket
 
-from service.api.auth import ReadCaller, Services, SocketReadCaller
+from service.api.auth import (
+    NarrowedReadCaller,
+    NarrowedSocketReadCaller,
+    ReadCaller,
+    Services,
+    SocketReadCaller,
+)
+from service.api.bindings import unknown_job
+from service.api.callers import Caller
 from service.api.event_streams import EventStreamResponse, stream_to_websocket
-from service.api.jobs import unknown_job
 from service.api.pagination import matching
 from service.dependencies import AppServices
 from service.http.errors import ApiError
 from service.jobs.timeline import JobHistory, LiveUpdate, dumps, timeline_entry
-from service.live.subscriptions import FeedSubscription, JobSubscription
+from service.live.narrowed_subscription import NarrowedSubscription
+from service.live.subscriptions import FeedSubscription, JobSubscription, Subscription
 
 router = APIRouter(tags=["live"])
 
@@ -112,19 +120,21 @@ async def follow_job(
         services.broadcaster,
         services.subscriber_slots.take(caller.key_name),
         job_id,
-        JobSubscription(services.jobs, job_id, after),
+        _narrow(services, caller, JobSubscription(services.jobs, job_id, after)),
     )
 
 
 @router.get("/live", response_class=Response, responses=_ALL_RESPONSES)
-async def follow_all_jobs(caller: ReadCaller, services: Services, after: LastPosition) -> Response:
+async def follow_all_jobs(
+    caller: NarrowedReadCaller, services: Services, after: LastPosition
+) -> Response:
     """Follow all jobs; a WebSocket on this path sends the updates as JSON objects."""
     _check_capacity(services)
     return EventStreamResponse(
         services.broadcaster,
         services.subscriber_slots.take(caller.key_name),
         None,
-        FeedSubscription(services.event_stream, after),
+        _narrow(services, caller, FeedSubscription(services.event_stream, after)),
     )
 
 
@@ -133,19 +143,28 @@ async def follow_job_websocket(
     socket: WebSocket, job_id: str, caller: SocketReadCaller, services: Services, after: LastNumber
 ) -> None:
     await _check_job(services, job_id)
-    subscription = JobSubscription(services.jobs, job_id, after)
+    subscription = _narrow(services, caller, JobSubscription(services.jobs, job_id, after))
     with services.subscriber_slots.take(caller.key_name):
         await stream_to_websocket(socket, services.broadcaster, job_id, subscription)
 
 
 @router.websocket("/live")
 async def follow_all_jobs_websocket(
-    socket: WebSocket, caller: SocketReadCaller, services: Services, after: LastPosition
+    socket: WebSocket, caller: NarrowedSocketReadCaller, services: Services, after: LastPosition
 ) -> None:
     _check_capacity(services)
-    subscription = FeedSubscription(services.event_stream, after)
+    subscription = _narrow(services, caller, FeedSubscription(services.event_stream, after))
     with services.subscriber_slots.take(caller.key_name):
         await stream_to_websocket(socket, services.broadcaster, None, subscription)
+
+
+def _narrow(services: AppServices, caller: Caller, subscription: Subscription) -> Subscription:
+    """Leave out what the caller may not see."""
+    if caller.key.accounts is None and caller.sees_people:
+        return subscription
+    accounts = services.job_accounts
+    masks = not caller.sees_people
+    return NarrowedSubscription(subscription, caller.key, accounts, masks=masks)
 
 
 async def _check_job(services: AppServices, job_id: str) -> JobHistory:

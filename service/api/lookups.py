@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service.api import lookup_openapi
-from service.api.auth import ReadCaller, Services
+from service.api.auth import Services, UnmaskedReadCaller
 from service.api.lookup_fast_path import send_cached
 from service.api.lookup_responses import batch_item, failed_item, failure_of
 from service.api.schemas import invalid
@@ -52,7 +52,7 @@ IfNoneMatch = Annotated[
 @router.get("/users/{username:path}", response_class=Response, responses=lookup_openapi.USER)
 async def get_user(
     username: str,
-    caller: ReadCaller,
+    caller: UnmaskedReadCaller,
     services: Services,
     wait: Wait = None,
     prefer: Prefer = None,
@@ -67,7 +67,7 @@ async def get_user(
 @router.get("/posts/{shortcode:path}", response_class=Response, responses=lookup_openapi.POST)
 async def get_post(
     shortcode: str,
-    caller: ReadCaller,
+    caller: UnmaskedReadCaller,
     services: Services,
     wait: Wait = None,
     prefer: Prefer = None,
@@ -81,7 +81,7 @@ async def get_post(
 @router.get("/users", response_class=Response, responses=lookup_openapi.USERS)
 async def get_users(
     request: Request,
-    caller: ReadCaller,
+    caller: UnmaskedReadCaller,
     services: Services,
     username: Annotated[list[str] | None, Query(description="1 to 50 usernames")] = None,
     wait: Wait = None,

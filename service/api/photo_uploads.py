@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import Scope
 
-from service.api.auth import JobsCaller, Services
+from service.api.auth import NarrowedJobsCaller, Services
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.multipart import JobUpload
 from service.api.schemas import utc_now
@@ -48,7 +48,7 @@ router = APIRouter(tags=["jobs"], route_class=MultipartRoute)
 async def create_job_with_photo(
     request: Request,
     response: Response,
-    caller: JobsCaller,
+    caller: NarrowedJobsCaller,
     services: Services,
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any] | Response:
@@ -68,9 +68,7 @@ async def create_job_with_photo(
         return EarlyErrorResponse(503, "photo_processing_failed", message, seconds, _RETRY_HEADERS)
     except ClientDisconnect:
         return Response(status_code=400)  # the request is incomplete, and nobody reads the response
-    return await create_job_once(
-        services, draft, response, caller.key_name, idempotency_key, identity
-    )
+    return await create_job_once(services, draft, response, caller, idempotency_key, identity)
 
 
 async def _receive_upload(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query
 
-from service.api.auth import JobsCaller, ReadCaller, Services
+from service.api.auth import NarrowedJobsCaller, NarrowedReadCaller, Services
 from service.api.jobs import build_draft
 from service.api.list_filters import Created, NameFilter
 from service.api.pagination import CURSOR_QUERY, Limit, list_cursor
@@ -30,9 +31,12 @@ _MESSAGES: Final = {
 
 
 @router.post("/jobs:preview")
-async def preview_job(body: JobRequest, caller: JobsCaller, services: Services) -> dict[str, Any]:
+async def preview_job(
+    body: JobRequest, caller: NarrowedJobsCaller, services: Services
+) -> dict[str, Any]:
     """Preview a job without creating it: would it be sent, wait or be refused now, and why?"""
     draft = build_draft(body, services)
+    caller.require_accounts((draft.account,))
     pk = await _known_pk(services, draft.to) if draft.to else None
     preview = await services.ledger.preview(draft, caller=caller.key_name, pk=pk or "")
     view = _preview_view(preview, draft.dry_run or services.settings.dry_run)
@@ -76,12 +80,16 @@ async def _audit_filter(
 
 @router.get("/audit")
 async def list_audit_log(
-    _caller: ReadCaller,
+    caller: NarrowedReadCaller,
     services: Services,
     audit_filter: Annotated[AuditFilter, Depends(_audit_filter)],
     cursor: EntryCursor = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """List decisions about jobs and accounts, newest first; without the texts of jobs."""
-    items, next_cursor = await services.audit_log.page(audit_filter, cursor=cursor, limit=limit)
-    return {"items": items, "next": next_cursor}
+    account = caller.key.only_account(audit_filter.account)
+    items, next_cursor = await services.audit_log.page(
+        replace(audit_filter, account=account), cursor=cursor, limit=limit
+    )
+    shown = [each for each in items if caller.key.sees(each["account"])]
+    return {"items": shown, "next": next_cursor}

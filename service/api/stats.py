@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 
-from service.api.auth import ReadCaller, Services
+from service.api.auth import Services, UnmaskedReadCaller
 from service.api.models.stats import Stats
 from service.api.schemas import invalid
 from service.stats.period import MAX_DAYS, InvalidPeriod, Period
@@ -47,15 +47,18 @@ End = Annotated[
     responses=_RESPONSES,
 )
 async def get_stats(
-    _caller: ReadCaller,
+    caller: UnmaskedReadCaller,
     services: Services,
     start: Start = None,
     end: End = None,
     by: Annotated[GroupBy, Query(description="What each item is about")] = "rule",
 ) -> dict[str, Any]:
-    """Count how jobs and callbacks ended in a period of whole hours (UTC)."""
+    """Count how jobs and callbacks ended in a period of whole hours (UTC).
+
+    Of an API key that is bound to accounts, their jobs, and no callbacks.
+    """
     try:
         period = Period.of(start, end, await services.stats.now_ms())
     except InvalidPeriod as error:
         raise invalid(error.field, error.message) from None
-    return (await summarize(services.stats, period)).public(by)
+    return (await summarize(services.stats, period, caller.key.accounts)).public(by)

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import AfterValidator
 
 from service.accounts.suppressions import suppression_key
-from service.api.auth import AccountsCaller, ReadCaller, Services
+from service.api.auth import NarrowedAccountsCaller, Services, SuppressionsReader
+from service.api.callers import Caller
 from service.api.pagination import CURSOR_QUERY, Limit, list_cursor
 from service.api.schemas import NoteRequest, find_account
 from service.dependencies import AppServices
@@ -49,20 +50,21 @@ NameCursor = Annotated[
 
 @router.get("/suppressions")
 async def list_suppressions(
-    _caller: ReadCaller, services: Services, cursor: NameCursor = None, limit: Limit = 50
+    caller: SuppressionsReader, services: Services, cursor: NameCursor = None, limit: Limit = 50
 ) -> dict[str, Any]:
     """List suppressions by name: first those of all accounts, then those of each account."""
     entries, next_cursor = await services.suppressions.page(cursor=cursor, limit=limit)
-    return {"items": [entry.public() for entry in entries], "next": next_cursor}
+    shown = [entry.public() for entry in entries if _sees(caller, entry.account)]
+    return {"items": shown, "next": next_cursor}
 
 
 @router.get("/suppressions/{username}")
 async def get_suppression(
-    recipient: Recipient, _caller: ReadCaller, services: Services, account: Account = None
+    recipient: Recipient, caller: SuppressionsReader, services: Services, account: Account = None
 ) -> dict[str, Any]:
     """Show one suppression."""
     entry = await services.suppressions.get(recipient, account=account)
-    if entry is None:
+    if entry is None or not _sees(caller, account):
         raise _unknown(services, account)
     return entry.public()
 
@@ -70,7 +72,7 @@ async def get_suppression(
 @router.put("/suppressions/{username}", responses={201: {"description": "The suppression is new"}})
 async def add_suppression(
     recipient: Recipient,
-    caller: AccountsCaller,
+    caller: NarrowedAccountsCaller,
     services: Services,
     response: Response,
     account: Account = None,
@@ -78,6 +80,7 @@ async def add_suppression(
 ) -> dict[str, Any]:
     """Suppress a recipient: new DMs to them fail."""
     _check_account(services, account)
+    _check_bound(caller, account)
     reason = (body or NoteRequest()).reason or None
     entry, new = await services.suppressions.put(
         recipient, account=account, reason=reason, by=caller.key_name, address=caller.address
@@ -88,9 +91,13 @@ async def add_suppression(
 
 @router.delete("/suppressions/{username}", status_code=204)
 async def remove_suppression(
-    recipient: Recipient, caller: AccountsCaller, services: Services, account: Account = None
+    recipient: Recipient,
+    caller: NarrowedAccountsCaller,
+    services: Services,
+    account: Account = None,
 ) -> None:
     """Remove a suppression."""
+    _check_bound(caller, account)
     if not await services.suppressions.remove(recipient, account=account, requester=caller):
         raise _unknown(services, account)
 
@@ -107,3 +114,16 @@ def _unknown(services: AppServices, account: str | None) -> ApiError:
 def _check_account(services: AppServices, account: str | None) -> None:
     if account is not None:
         find_account(account, services.config)
+
+
+def _check_bound(caller: Caller, account: str | None) -> None:
+    """Refuse a change for accounts that the key is not bound to."""
+    if account is not None:
+        caller.require_accounts((account,))
+    elif caller.key.accounts is not None:
+        raise caller.not_bound_to("all accounts (name one with `account`)")
+
+
+def _sees(caller: Caller, account: str | None) -> bool:
+    # An entry for all accounts is one for the key's, too.
+    return account is None or caller.key.sees(account)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from service.commands.rule_warnings import rule_warnings
+from service.config.bound_keys import bound_key_problems
 from service.config.config import Config, MissingVariable
 from service.config.on_off import ON
 from service.config.proxy_url import check_proxy
 from service.config.reused_secrets import reused_secrets
 from service.config.settings import SettingsError, load_settings
 from service.config.unique_usernames import check_usernames
+from service.credentials.api_keys import ApiKey, parse_api_keys
 from service.deliveries.endpoints import CallbackEndpoints
 from service.instagram.limits import cautions, excess
 from service.signatures.secret_readings import is_damaged
@@ -31,6 +33,7 @@ def config_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str]
         except MissingVariable as error:
             yield str(error)
     yield from _variable_warnings(environ)
+    yield from bound_key_problems(_api_keys(environ), config)
     yield from reused_secrets(config, environ)
     yield from _text_warnings(config)
     yield from _secret_warnings(config, environ)
@@ -47,6 +50,13 @@ def _variable_warnings(environ: Mapping[str, str]) -> Iterator[str]:
             name = problem.partition(" ")[0]
             if name != "HELIOGRAPH_CONFIG" and environ.get(name, "").strip():
                 yield problem
+
+
+def _api_keys(environ: Mapping[str, str]) -> tuple[ApiKey, ...]:
+    try:
+        return parse_api_keys(environ.get("API_KEYS", ""))
+    except ValueError:  # `_variable_warnings` has said so
+        return ()
 
 
 def _text_warnings(config: Config) -> Iterator[str]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
+from service.config.bound_keys import bound_key_problems
 from service.config.config import Config, ConfigError, load_config, redactions
 from service.config.reused_secrets import reused_secrets
 from service.config.settings import Settings, SettingsError, load_settings
@@ -31,12 +32,12 @@ def boot(environ: Mapping[str, str] = os.environ) -> tuple[Settings, Config]:
         lines = [f"heliograph cannot start: {problem}" for problem in error.problems]
         raise SystemExit("\n".join(lines)) from None
     except ConfigError as error:
-        problems = "; ".join(map(str, error.problems))
+        wrong = "; ".join(map(str, error.problems))
         file = settings.config_path.name
-        raise SystemExit(f"heliograph cannot start: {file}: {problems}") from None
-    reused = [f"heliograph cannot start: {problem}" for problem in reused_secrets(config, environ)]
-    if reused:
-        raise SystemExit("\n".join(reused))
+        raise SystemExit(f"heliograph cannot start: {file}: {wrong}") from None
+    problems = (*bound_key_problems(settings.api_keys, config), *reused_secrets(config, environ))
+    if problems:
+        raise SystemExit("\n".join(f"heliograph cannot start: {problem}" for problem in problems))
     configure_logging(settings.log_format, {*_own_secrets(settings), *redactions(config, environ)})
     return settings, config
 

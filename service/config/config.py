@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -75,10 +75,17 @@ class Config(StrictModel):
             reference.key = key
         return self
 
-    def lookup_accounts(self) -> tuple[str, ...]:
-        """Names of the accounts that serve lookups: the read-only ones, if there are any."""
-        read_only = tuple(name for name, each in self.accounts.items() if each.role == "read")
-        return read_only or tuple(name for name, each in self.accounts.items() if each.may_read)
+    def lookup_accounts(self, among: Container[str] | None = None) -> tuple[str, ...]:
+        """Names of the accounts that serve lookups: the read-only ones, if there are any.
+
+        Parameters:
+          among: Only accounts of these names; None for all.
+        """
+        own = [
+            (name, each) for name, each in self.accounts.items() if among is None or name in among
+        ]
+        read_only = tuple(name for name, each in own if each.role == "read")
+        return read_only or tuple(name for name, each in own if each.may_read)
 
     def references(self) -> Iterator[tuple[str, SecretRef]]:
         """Every value that may come from the environment, with its dotted key."""

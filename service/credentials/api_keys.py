@@ -63,6 +63,14 @@ class ApiKey:
         """Whether it is bound to no accounts, or to this one among others."""
         return self.accounts is None or account in self.accounts
 
+    def only_account(self, asked: str | None) -> str | None:
+        """The one account that a list can be limited to: the one asked for, or the only one that
+        the key is bound to; None if there is none.
+        """
+        if asked is None and self.accounts is not None and len(self.accounts) == 1:
+            return next(iter(self.accounts))
+        return asked
+
 
 def parse_api_keys(text: str) -> tuple[ApiKey, ...]:
     """Parse API_KEYS.

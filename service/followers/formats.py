@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, Final, Literal
+
+from service.unicode_text.csv_cells import csv_lines, plain_cell
 
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
@@ -20,9 +20,6 @@ FORMATS: Final[tuple[Format, ...]] = (NDJSON, CSV, JSON)
 RowPages = AsyncGenerator[list[bytes], None]
 
 COLUMNS: Final = ("pk", "username", "full_name", "is_private", "is_verified")
-#: First characters that make spreadsheets evaluate a cell (OWASP, "CSV Injection"); the last four
-#: are the full-width forms of the first four.
-_FORMULAS: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 async def as_ndjson(pages: RowPages) -> AsyncGenerator[bytes, None]:
@@ -45,9 +42,9 @@ async def as_csv(pages: RowPages, *, heading: bool) -> AsyncGenerator[bytes, Non
     """
     async with aclosing(pages):
         if heading:
-            yield _csv([COLUMNS])
+            yield csv_lines([COLUMNS])
         async for rows in pages:
-            yield _csv(_cells(json.loads(row)) for row in rows)
+            yield csv_lines(_cells(json.loads(row)) for row in rows)
 
 
 def as_page(rows: Sequence[bytes], next_cursor: str | None) -> bytes:
@@ -60,12 +57,6 @@ def as_page(rows: Sequence[bytes], next_cursor: str | None) -> bytes:
     return b'{"items":[%b],"next":%b}' % (b",".join(rows), json.dumps(next_cursor).encode())
 
 
-def _csv(rows: Iterable[Sequence[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
-
-
 def _cells(row: dict[str, Any]) -> list[str]:
     return [_cell(row.get(column, "")) for column in COLUMNS]
 
@@ -73,5 +64,4 @@ def _cells(row: dict[str, Any]) -> list[str]:
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = str(value)
-    return f"'{text}" if text.startswith(_FORMULAS) else text
+    return plain_cell(str(value))

@@ -28,12 +28,14 @@ LOOKUP: Final = Route("actions", "look_up")
 FOLLOWERS: Final = Route("actions", "walk_on")
 #: Fetches photos for jobs of the kind `dm`. A queue of its own: slow servers delay nothing else.
 PHOTO: Final = Route("photos", "fetch_photo")
+#: Draws reports, on a queue of its own: that keeps a processor busy for seconds.
+REPORT: Final = Route("reports", "draw_report")
 DELIVERY: Final = Route("callbacks", "deliver_callback")
 
 #: The queue of periodic tasks.
 PERIODIC: Final = "calendar"
 #: All queues.
-QUEUES: Final = (DM.queue, PHOTO.queue, DELIVERY.queue, PERIODIC)
+QUEUES: Final = (DM.queue, PHOTO.queue, REPORT.queue, DELIVERY.queue, PERIODIC)
 
 #: By job kind, and `delivery`.
 ROUTES: Final[Mapping[str, Route]] = {
@@ -42,5 +44,6 @@ ROUTES: Final[Mapping[str, Route]] = {
     "lookup": LOOKUP,
     "followers": FOLLOWERS,
     "following": FOLLOWERS,
+    "report": REPORT,
     "delivery": DELIVERY,
 }

@@ -77,6 +77,8 @@ def encode_draft(
         entry["dry"] = "1"
     if draft.once_key is not None:
         entry |= _once_keys(draft, draft.once_key, person_keys.tombstones)
+    if draft.report is not None:
+        entry["report"] = dumps(draft.report)
     if draft.photo is not None:
         entry |= draft.photo.entry()
     return entry

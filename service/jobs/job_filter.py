@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from service.jobs.model import Status
@@ -32,6 +33,7 @@ class JobFilter:
       metadata: Entries of their metadata, each a key and the text of its value.
       created_since_ms: Created at or after this, Unix milliseconds.
       created_until_ms: Created before this, Unix milliseconds.
+      bound_to: Names of the accounts that the caller's API key is bound to.
     """
 
     statuses: tuple[Status, ...] = ()
@@ -45,12 +47,18 @@ class JobFilter:
     metadata: tuple[tuple[str, str], ...] = ()
     created_since_ms: int | None = None
     created_until_ms: int | None = None
+    bound_to: tuple[str, ...] = ()
+
+    def within(self, accounts: Collection[str] | None) -> JobFilter:
+        """The same, but only jobs of some accounts; None for all."""
+        return self if accounts is None else replace(self, bound_to=tuple(sorted(accounts)))
 
     def query(self) -> dict[str, Any]:
         """What find_jobs.lua is told of it; `to` and `event_id` have to be looked up first."""
         asked = {
             "statuses": [str(status) for status in self.statuses],
             "account": self.account,
+            "bound_to": self.bound_to,
             "kind": self.kind,
             "rule": self.rule,
             "source": self.source,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import time
 import uuid
 from collections.abc import Sequence
@@ -193,13 +194,13 @@ class Ledger:
         """Add the jobs of rules that have none for this event yet.
 
         Parameters:
-          by: Who asks for it, for the audit log.
+          by: Who asks for it, for the audit log and the timelines of the jobs.
           address: Where that came from.
 
         Returns:
           The ids of all its jobs; None if the event is not stored any more.
         """
-        entries = self._event_entries(source, event_id, drafts)
+        entries = [{**each, "by": by} for each in self._event_entries(source, event_id, drafts)]
         event, ids = f"{source}:{event_id}", None
         reference = dumps({"source": source, "event_id": event_id})
         await finish_event(self._scripts, event)
@@ -226,8 +227,8 @@ class Ledger:
         job_id = derived_id("job", "api", caller, uuid.uuid4().hex)
         key = f"hg:idem:{derived_id('idem', caller, idempotency_key)}" if idempotency_key else ""
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
-        entry = encrypt_text(encode_draft(job_id, draft, source, self._person_keys), self._cipher)
-        photo = b""
+        entry = encode_draft(job_id, draft, source, self._person_keys) | {"by": f"api:{caller}"}
+        entry, photo = encrypt_text(entry, self._cipher), b""
         if isinstance(draft.photo, Photo):
             entry, photo = self._encrypt_photo(entry, draft.photo.jpeg)
         request_hash = hashlib.sha256(request.encode()).hexdigest()
@@ -264,7 +265,8 @@ class Ledger:
         self, job_id: str, settled_as: SettledAs, by: str, address: str = "", *, note: str | None
     ) -> SettleReply:
         """End an uncertain job as a person says that its write went."""
-        return await self._scripts.run(settle_job(job_id, settled_as, by, address, note))
+        to = {"sent": Status.SUCCEEDED, "not_sent": Status.FAILED}[settled_as]
+        return await self._scripts.run(settle_job(job_id, to, by, address, json.dumps(note)))
 
     async def prune(self) -> int:
         """Delete records whose retention has ended; returns how many."""

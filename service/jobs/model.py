@@ -15,15 +15,18 @@ from typing import Any, Final, Literal, NamedTuple
 
 from service.photos.photo import Photo, PhotoUrl
 
-Kind = Literal["dm", "comment", "lookup", "followers", "following"]
+Kind = Literal["dm", "comment", "lookup", "followers", "following", "report"]
 #: The kinds that write, which rules and callers may create.
 Write = Literal["dm", "comment"]
 #: The kinds that can be paused separately.
 Pausable = Literal["dm", "comment", "lookup"]
 FollowerKind = Literal["followers", "following"]
 
-KINDS: Final[tuple[Kind, ...]] = ("dm", "comment", "lookup", "followers", "following")
+KINDS: Final[tuple[Kind, ...]] = ("dm", "comment", "lookup", "followers", "following", "report")
 FOLLOWER_KINDS: Final[frozenset[FollowerKind]] = frozenset({"followers", "following"})
+#: Reports are of no account: they wait for a turn of their own, so that one is drawn at a time. No
+#: configured account can have this name.
+REPORTS_QUEUE: Final = "_reports"
 #: Why a follower export that succeeded has a part of the list only (lua/lib/follower_ends.lua).
 INCOMPLETE_REASONS: Final = (
     "limited_by_instagram",
@@ -139,6 +142,7 @@ class JobDraft(NamedTuple):
       max_rows: The most rows of a follower export; None for all.
       candidate_accounts: Accounts of which one is picked at creation; then `account` is ''.
       photo: Sent by a DM instead of a text.
+      report: What a report is about (service/reports/request.py).
     """
 
     kind: Kind
@@ -161,6 +165,7 @@ class JobDraft(NamedTuple):
     max_rows: int | None = None
     candidate_accounts: tuple[str, ...] = ()
     photo: Photo | PhotoUrl | None = None
+    report: dict[str, Any] | None = None
 
 
 #: Encodes two characters of base32 at a time: `base64.b32encode` takes three times as long.

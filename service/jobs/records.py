@@ -101,6 +101,7 @@ class JobRecord:
     max_rows: int = _stored("most", int, "0")
     eta_ms: int = _stored("eta", lambda text: int(float(text)), "0")
     photo: dict[str, Any] | None = _stored("photo", _json_or_none, "")
+    report: dict[str, Any] | None = _stored("report", _json_or_none, "")
     result: dict[str, Any] | None = _stored("result", _json_or_none)
     error: dict[str, Any] | None = _stored("error", _error)
     source: dict[str, Any] = _stored("source", json.loads)
@@ -129,7 +130,7 @@ class JobRecord:
         return {
             "id": self.id,
             "kind": self.kind,
-            "account": self.account,
+            "account": None if self.kind == "report" else self.account,
             "to": self.to or None,
             "post": self.post or None,
             "status": str(self.status),
@@ -147,6 +148,7 @@ class JobRecord:
             "photo": self.photo,
             "wait": self._wait(position),
             **({"progress": self._progress(position)} if self.kind in FOLLOWER_KINDS else {}),
+            **({"report": self.report} if self.kind == "report" else {}),
             "result": self.result,
             "error": self.error,
             "callback": self.callback or None,

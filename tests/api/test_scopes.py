@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 
 from service.api.auth import RequireScope
-from service.app import create_app
-from service.config.config import parse_config
 from service.credentials.api_keys import INCLUDED, SCOPES, KeyScope
-from tests.support.web import CONFIG, KEY_OF, SOURCE_SECRETS, WebHarness, web_settings
+from tests.support.routes import application, routes
+from tests.support.web import KEY_OF, WebHarness
 
 #: Routes that ask for no API key, and why.
 PUBLIC: Final = {
@@ -34,28 +29,6 @@ PUBLIC: Final = {
 }
 #: Paths that the application answers outside its router: `POST /webhooks/...` as above, and cached
 #: lookups, tested below.
-
-
-def application() -> FastAPI:
-    """The application, without what is in front of its router."""
-    with TemporaryDirectory() as directory:
-        path = Path(directory) / "heliograph.toml"
-        path.write_text(CONFIG)
-        settings = web_settings("redis://nowhere", path)
-    app: Any = create_app(settings, parse_config(CONFIG), SOURCE_SECRETS)
-    while not isinstance(app, FastAPI):
-        app = app._app
-    return app
-
-
-def routes(router: Any) -> Iterator[tuple[str, Any]]:
-    """Every route below a router by its method and path; WebSockets have the method WS."""
-    for route in router.routes:
-        if hasattr(route, "original_router"):
-            yield from routes(route.original_router)
-            continue
-        for method in sorted(getattr(route, "methods", None) or ["WS"]):
-            yield f"{method} {route.path}", route
 
 
 def scopes_of(dependant: Dependant) -> set[KeyScope]:

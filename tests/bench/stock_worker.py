@@ -21,7 +21,7 @@ from deploy.local.wait import until
 QUEUES: Final = tuple(f"idle-{number}" for number in range(8))
 NAPS: Final = "naps"
 #: For a worker with as many queues as ours, all of them empty.
-OURS: Final = ("actions", "photos", "callbacks", "calendar")
+OURS: Final = ("actions", "photos", "reports", "callbacks", "calendar")
 #: The list to which the actors write their times.
 BEGUN: Final = "begun"
 THREADS: Final = 8

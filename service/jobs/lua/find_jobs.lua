@@ -48,6 +48,10 @@ local function add_conditions()
   if query.account then
     add_condition({'hg:jobs:account:' .. query.account}, nil, 'account', {query.account})
   end
+  if query.bound_to then
+    local indexes = prefixed('hg:jobs:account:', query.bound_to)
+    add_condition(indexes, nil, 'account', query.bound_to)
+  end
   if query.kind then add_condition({'hg:jobs:kind:' .. query.kind}, nil, 'kind', {query.kind}) end
   if is_told_by_indexes then return end
   local upto = tonumber(redis.call('HGET', 'hg:indexed', 'upto') or 0)

@@ -5,7 +5,8 @@
 -- Keeps  reads only.
 --- @include "tombstones"
 local replies = {}
-for i, id in ipairs(ARGV) do
+for i = 1, #ARGV do
+  local id = ARGV[i]
   if string.find(id, ':', 1, true) then
     replies[i] = tombstones.names_of_event(id)
   else

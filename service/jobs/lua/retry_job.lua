@@ -13,7 +13,7 @@ local job, now = load_job(job_id), now_ms()
 if not job then return 'none' end
 if is_newer(job) then return 'newer' end
 if not RETRYABLE[job.status] then return 'refused' end
-if job.to == '' and job.post == '' then return 'empty' end
+if job.to == '' and job.post == '' and job.kind ~= 'report' then return 'empty' end
 local text = 'hg:jobtext:' .. job.id
 if not READ_KINDS[job.kind] and redis.call('EXISTS', text) == 0 then return 'gone' end
 if is_follower_export(job) and not reopen_export(job) then return 'gone' end

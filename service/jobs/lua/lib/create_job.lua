@@ -44,10 +44,10 @@ do
   end
 
   -- The timeline of a job that waits from the beginning.
-  local function append_created_and_waiting(job, now, status)
-    redis.call('RPUSH', 'hg:jobtl:' .. job.id, timeline_entry(now, status, 'intake', ''),
+  local function append_created_and_waiting(job, now, status, by)
+    redis.call('RPUSH', 'hg:jobtl:' .. job.id, timeline_entry(now, status, by, ''),
       timeline_entry(now, 'waiting', 'account_queue', 'turn'))
-    publish(job, now, 'n', '1', 'to', status, 'by', 'intake', 'why', '')
+    publish(job, now, 'n', '1', 'to', status, 'by', by, 'why', '')
     publish(job, now, 'n', '2', 'to', 'waiting', 'by', 'account_queue', 'why', 'turn')
   end
 
@@ -62,7 +62,7 @@ do
       thread = entry.photo and 'old' or '', dry = entry.dry or '', target = entry.target,
       photo = entry.photo, text_hash = entry.text_hash or content_hash(entry.says or entry.text),
       encrypted_as = entry.encrypted_as or nil, who = entry.who, idem = entry.idem,
-      once = tombstones.once_field(entry.once_kept)})
+      once = tombstones.once_field(entry.once_kept), report = entry.report})
     if is_follower_export(job) then
       job.cursor, job.pages, job.users, job.expected, job.eta = '', '0', '0', '0', '0'
       job.most = digits(entry.most or 0)
@@ -111,7 +111,7 @@ do
   function create_job(entry, source, now)
     local owner, is_new = reserve_id(entry, now)
     if not is_new then return owner end
-    local run_at = entry.run_at or now + entry.delay
+    local run_at, by = entry.run_at or now + entry.delay, entry.by or 'intake'
     local suppressed = not entry.error and entry.kind == 'dm' and
       is_suppressed(entry.account, entry.to, (entry.who or '') .. ' ' .. (entry.was or ''))
     local failure = entry.error or (suppressed and SUPPRESSED_ERROR)
@@ -130,23 +130,23 @@ do
     job_indexes.index_origin(job)
     index_new_job(job)
     if suppressed then
-      audit(now, 'refuse', 'recipient_suppressed', 'intake', job.account, job)
+      audit(now, 'refuse', 'recipient_suppressed', by, job.account, job)
     end
     if not failure then schedule_expiry(job) end
     if waits then
       add_to_index('hg:jobs:status:waiting', job.seq, job.id)
-      append_created_and_waiting(job, now, status)
+      append_created_and_waiting(job, now, status, by)
       add_to_queue(job)
       return job.id
     end
     redis.call('ZADD', 'hg:jobs:status:' .. status, job.seq, job.id)
-    append_timeline(job, now, status, 'intake', '')
+    append_timeline(job, now, status, by, '')
     if failure then
-      finalize(job, 'failed', now, 'intake', 'rejected at creation', nil, failure)
+      finalize(job, 'failed', now, by, 'rejected at creation', nil, failure)
     elseif status == 'scheduled' then
       redis.call('ZADD', 'hg:due', digits(run_at), job.id)
     else
-      admit(job, now, 'intake')
+      admit(job, now, by)
     end
     return job.id
   end

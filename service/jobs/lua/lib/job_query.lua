@@ -1,6 +1,7 @@
 -- What find_jobs.lua is asked for, compared with the records of jobs.
---   query: {statuses, account, kind, rule, source, codes, metadata {key, text}, since, until (unix
---   ms), person {asked, names, keys, listed_under}, ids}; what is not asked for is nil
+--   query: {statuses, account, bound_to (accounts), kind, rule, source, codes, metadata {key, text},
+--   since, until (unix ms), person {asked, names, keys, listed_under}, ids}; what is not asked for
+--   is nil
 --- @include "records"
 --- @include "job_indexes"
 --- @include "suppression"
@@ -41,6 +42,7 @@ end
 local function is_found(job, query)
   return (not query.statuses or set_of(query.statuses)[job.status] or false)
     and (not query.account or query.account == job.account)
+    and (not query.bound_to or set_of(query.bound_to)[job.account] or false)
     and (not query.kind or query.kind == job.kind)
     and (not query.rule or query.rule == job_indexes.rule_of(job))
     and (not query.source or query.source == job_indexes.source_of(job))

@@ -13,11 +13,12 @@ local RAMP = 14 * DAY
 -- The limits that a job of each sub-queue is charged to. A verification lookup (`look`) is charged
 -- to none. Releases that do not know follower exports put them in sub-queues of their kinds.
 local CHARGED_LIMITS = {look = {}, dm = {'dm'}, dm_new_thread = {'dm', 'dm_new_thread'},
-  dm_unknown = {'dm'}, comment = {'comment'}, lookup = {'lookup'}, walk = {'lookup'},
+  dm_unknown = {'dm'}, comment = {'comment'}, lookup = {'lookup'}, walk = {'lookup'}, report = {},
   followers = {'lookup'}, following = {'lookup'}}
 -- The kind of action that pauses, cooldowns and quiet hours go by; verification has none.
 local KIND_OF = {dm = 'dm', dm_new_thread = 'dm', dm_unknown = 'dm', comment = 'comment',
-  lookup = 'lookup', walk = 'lookup', followers = 'lookup', following = 'lookup'}
+  lookup = 'lookup', walk = 'lookup', followers = 'lookup', following = 'lookup',
+  report = 'report'}
 local SUB_QUEUE_OF_THREAD = {old = 'dm', new = 'dm_new_thread'}
 
 -- Where a write may have happened, the job verifies that before it does anything else.
@@ -117,8 +118,9 @@ local function quiet_until(account, now)
   return till
 end
 
--- The pause or hold that only a person ends; nil for none.
+-- The pause or hold that only a person ends; nil for none. A report asks nothing of Instagram.
 local function paused_by(state, kind)
+  if kind == 'report' then return nil end
   if run.paused == nil then run.paused = redis.call('HGET', 'hg:paused', 'why') end
   if run.paused then return run.paused end
   if state.hold then return state.hold end
@@ -139,6 +141,7 @@ end
 -- What keeps a sub-queue closed, and until when (0: until a person opens it); nil when it is open.
 local function blocked_by(account, state, sub_queue, now)
   local kind = KIND_OF[sub_queue]
+  if kind == 'report' then return nil end
   local pause = paused_by(state, kind)
   if pause then return pause, 0 end
   -- Processes of the newer release look after a sub-queue that only they know.

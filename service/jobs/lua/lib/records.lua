@@ -83,6 +83,8 @@
 --                                in flight (lookup_cache.lua)
 --   hg:rows:{id}, hg:walked:{id} rows of a follower export, and the user ids in them
 --                                (follower_pages.lua)
+--   hg:report:{id}               the file of a report (store_report.lua); expires by itself
+--   hg:stats:{hour}              hash: how often what ended in that hour (stats.lua); expires
 --   hg:idem:{hash}               hash of one idempotency key; expires by itself
 --   hg:feed                      stream: the latest few thousand timeline entries and progress
 --                                reports, for live subscribers (service/live/event_stream.py)
@@ -97,8 +99,8 @@
 --                 persons was erased
 --   encrypted_as  the id that the text was encrypted for, where the job got another
 --   seq           place in the order of everything
---   kind          dm | comment | lookup | followers | following
---   account       name of the account that does it
+--   kind          dm | comment | lookup | followers | following | report
+--   account       name of the account that does it; of a report the queue that it waits in
 --   status        see model.py
 --   to, post      recipient of a DM, or whom or what to read; post to comment on
 --   callback      name of the callback endpoint; '' for none
@@ -142,6 +144,7 @@
 --                 follower_pages.lua
 --   counted, limited, mark, mark_page, repeats, slow    [followers, following] see
 --                 follower_ends.lua
+--   report        [report] what it is about (JSON, service/reports/request.py)
 --   barren, paged [followers, following] pages in a row without a new user; the claim (fence) that
 --                 stored the last page
 --- @include "config"
@@ -155,7 +158,7 @@ local MAX_ATTEMPTS = 50
 local FINAL = {succeeded = true, failed = true, canceled = true, expired = true, uncertain = true}
 
 -- Kinds that write nothing, by the sub-queue in which they wait.
-local READ_KINDS = {lookup = 'lookup', followers = 'walk', following = 'walk'}
+local READ_KINDS = {lookup = 'lookup', followers = 'walk', following = 'walk', report = 'report'}
 
 local function is_follower_export(job) return READ_KINDS[job.kind] == 'walk' end
 
@@ -249,6 +252,8 @@ local function is_for_newer(id)
   local v, kind = unpack(redis.call('HMGET', 'hg:job:' .. id, 'v', 'kind'))
   return is_newer({v = v}) or (kind and not CONF.actors[kind]) or false
 end
+
+local function report_key(id) return 'hg:report:' .. id end
 
 local function is_delivery(id) return string.sub(id, 1, 4) == 'dlv_' end
 

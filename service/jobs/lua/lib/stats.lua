@@ -10,6 +10,7 @@
 -- Names and codes have no colon: they are those of the configuration, and words of ours.
 --- @include "clock"
 --- @include "records"
+--- @include "job_indexes"
 
 local STATS_DAYS = 400
 -- The first bucket of waits has those of at most a second; each further bound is twice as long, and
@@ -45,19 +46,20 @@ local function detail_of_end(job)
   if job.status == 'succeeded' then
     return job.run == '1' and wait_bucket(job) or ''
   end
-  return job.error ~= '' and cjson.decode(job.error).code or ''
+  return job_indexes.code_of(job) or ''
 end
 
 -- The hour in which the run of an ended job is counted, and the field.
 local function counted_as(job)
-  local rule = cjson.decode(job.source).rule
   local outcome = not READ_KINDS[job.kind] and is_dry(job) and 'dry_run' or job.status
   return hour_of(job.finished), 'job:' .. job.account .. ':' ..
-    (type(rule) == 'string' and rule or '') .. ':' .. job.kind .. ':' .. outcome .. ':' ..
+    (job_indexes.rule_of(job) or '') .. ':' .. job.kind .. ':' .. outcome .. ':' ..
     (outcome == 'dry_run' and '' or detail_of_end(job))
 end
 
+-- A report is no work of an account.
 local function count_end(job, now)
+  if job.kind == 'report' then return end
   local hour, field = counted_as(job)
   count_in_hour(hour, field, 1, now)
 end

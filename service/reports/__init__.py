@@ -1,0 +1,1 @@
+"""Reports: the numbers of a period as a file."""
