@@ -19,6 +19,7 @@ from service.config.config import Config
 from service.config.settings import Settings
 from service.deliveries.store import Deliveries
 from service.encryption.cipher import Cipher
+from service.events.event_finder import EventFinder
 from service.events.rules import RuleSet
 from service.events.sources import ResolvedSource, resolve_sources
 from service.followers.rows import FollowerRows
@@ -79,6 +80,7 @@ class AppServices:
     job_details: JobDetailsReader
     job_accounts: JobAccounts
     job_finder: JobFinder
+    events: EventFinder
     readiness: Readiness
     deliveries: Deliveries
     accounts: AccountControls
@@ -156,6 +158,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         job_accounts=JobAccounts(client),
         jobs=queries,
         job_details=JobDetailsReader(client, cipher, script_config.person_keys),
+        events=EventFinder(client, script_config, queries),
         job_finder=JobFinder(client, script_config, queries),
         readiness=Readiness(client, script_config),
         deliveries=Deliveries(client, script_config),

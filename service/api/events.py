@@ -5,15 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from service.api.auth import NarrowedJobsCaller, NarrowedReadCaller, Services
 from service.api.bindings import own_events, own_job_ids, own_page
 from service.api.callers import Caller
+from service.api.list_filters import Created, NameFilter, Separate
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.api.record_versions import newer_record
 from service.dependencies import AppServices
 from service.encryption.cipher import Unreadable
+from service.events.event_filter import EventFilter, EventOutcome, EventStatus
 from service.http.errors import ApiError
 from service.jobs.queries import Page
 from service.jobs.records import EventRecord
@@ -37,14 +39,48 @@ SourceName = Annotated[
 ]
 
 
+async def _event_filter(
+    created: Created,
+    source: Annotated[
+        NameFilter | None, Query(description="Name of the source that sent it")
+    ] = None,
+    event_type: Annotated[
+        NameFilter | None,
+        Query(alias="type", description="Its type; `*` and `?` match as in rules"),
+    ] = None,
+    status: Annotated[
+        list[Annotated[EventStatus, Separate]] | None,
+        Query(description="Its status; repeat it for one of several"),
+    ] = None,
+    rule: Annotated[NameFilter | None, Query(description="Name of a rule that was for it")] = None,
+    outcome: Annotated[
+        EventOutcome | None,
+        Query(description="What that rule, or else any, says of it; or that none made a job"),
+    ] = None,
+) -> EventFilter:
+    return EventFilter(
+        source=source,
+        type=event_type,
+        statuses=tuple(dict.fromkeys(status or ())),
+        rule=rule,
+        outcome=outcome,
+        created_since_ms=created.since_ms,
+        created_until_ms=created.until_ms,
+    )
+
+
 @router.get("/events")
 async def list_events(
-    caller: NarrowedReadCaller, services: Services, cursor: Cursor = None, limit: Limit = 50
+    caller: NarrowedReadCaller,
+    services: Services,
+    event_filter: Annotated[EventFilter, Depends(_event_filter)],
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> dict[str, Any]:
-    """List events, newest first."""
+    """List events, newest first; a page may be short although `next` goes on."""
 
     async def read(at: int | None) -> Page:
-        return await services.jobs.events(cursor=at, limit=limit)
+        return await services.events.page(event_filter, cursor=at, limit=limit)
 
     own = partial(own_events, services, caller)
     return page_response(await own_page(caller, read, own, parse_cursor(cursor)))

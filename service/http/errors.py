@@ -187,7 +187,8 @@ def _invalid_json() -> JSONResponse:
 def _field_name(problem: Mapping[str, Any]) -> str:
     location, *rest = problem["loc"] or ("body",)
     names: Sequence[int | str] = rest if location in _LOCATIONS else (location, *rest)
-    return ".".join(map(_plain_name, names)) or "body"
+    # A parameter that is repeated has its name only: its places are not seen in a query.
+    return ".".join(map(_plain_name, names[:1] if location == "query" else names)) or "body"
 
 
 def _plain_name(name: int | str) -> str:

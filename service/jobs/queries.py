@@ -129,15 +129,13 @@ class JobQueries:
             return None
         return read_text(job_id, fields_of(fields), stored.decode(), self._cipher)
 
-    async def events(self, *, cursor: int | None, limit: int) -> Page:
-        """A page of events, newest first."""
-        batch = await newest_members(self._client, "hg:events", cursor, limit)
+    async def events_of(self, members: Sequence[str]) -> list[EventRecord]:
+        """Those of some events (each `source:id`) that are stored, in the given order."""
         async with self._pipeline() as pipe:
-            for member, _ in batch:
-                pipe.hgetall(b"hg:event:" + member)
-            found = [decode_fields(fields) for fields in await pipe.execute() if fields]
-        next_cursor = batch[-1][1] if len(batch) == limit else None
-        return Page([EventRecord.of(fields).public() for fields in found], next_cursor)
+            for member in members:
+                pipe.hgetall(f"hg:event:{member}")
+            found = await pipe.execute()
+        return [EventRecord.of(decode_fields(fields)) for fields in found if fields]
 
     async def events_of(self, members: Sequence[str]) -> list[EventRecord]:
         """Those of some events (each `source:id`) that are stored, in the given order."""

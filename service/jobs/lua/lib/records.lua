@@ -16,6 +16,10 @@
 --   hg:deferred:{source}:{id}    jobs of an event that are still to be created, and hg:unfinished
 --                                the events that have some (deferred_jobs.lua)
 --   hg:events                    zset seq -> source:id; hg:sources the sources in it
+--   hg:events:type:{type}, hg:events:status:{s}, hg:events:outcome:{o}    the same, for some
+--                                (event_indexes.lua)
+--   hg:indexed                   hash: events: up to which seq all events are in the indexes that
+--                                earlier releases do not write (service/jobs/event_index.py)
 --   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL,
 --                                encrypted; hg:jobtl:{id} its timeline
 --   hg:jobphoto:{id}             the JPEG that it sends, encrypted, until it ends; expires at the
