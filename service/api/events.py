@@ -11,6 +11,8 @@ from service.api.auth import NarrowedJobsCaller, NarrowedReadCaller, Services
 from service.api.bindings import own_events, own_job_ids, own_page
 from service.api.callers import Caller
 from service.api.list_filters import Created, NameFilter, Separate
+from service.api.models.answer import shown_as
+from service.api.models.events import EventDetail, EventPage, EventReplay
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.api.record_versions import newer_record
 from service.dependencies import AppServices
@@ -69,7 +71,11 @@ async def _event_filter(
     )
 
 
-@router.get("/events")
+_UNKNOWN: Final = {"description": "There is no such event (`unknown_event`)"}
+_AMBIGUOUS: Final = "Several sources have an event of this id (`ambiguous_event`)"
+
+
+@router.get("/events", operation_id="list_events", responses={200: shown_as(EventPage)})
 async def list_events(
     caller: NarrowedReadCaller,
     services: Services,
@@ -86,7 +92,19 @@ async def list_events(
     return page_response(await own_page(caller, read, own, parse_cursor(cursor)))
 
 
-@router.post("/events/{event_id:path}/replay", status_code=202)
+@router.post(
+    "/events/{event_id:path}/replay",
+    operation_id="replay_event",
+    status_code=202,
+    responses={
+        202: shown_as(EventReplay),
+        404: _UNKNOWN,
+        409: {
+            "description": f"No rule can run for it (`not_replayable`, `source_gone`, `body_gone`,"
+            f" `body_unreadable`, `newer_release`), or: {_AMBIGUOUS}"
+        },
+    },
+)
 async def replay_event(
     event_id: str, caller: NarrowedJobsCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
@@ -106,7 +124,11 @@ async def replay_event(
     return {"event_id": event.id, "jobs": shown, "created": created, "replaced": replaced}
 
 
-@router.get("/events/{event_id:path}")
+@router.get(
+    "/events/{event_id:path}",
+    operation_id="get_event",
+    responses={200: shown_as(EventDetail), 404: _UNKNOWN, 409: {"description": _AMBIGUOUS}},
+)
 async def get_event(
     event_id: str, caller: NarrowedReadCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
