@@ -24,6 +24,7 @@ from service.api.models.jobs import Job, JobPage, Timeline
 from service.api.multipart import UPLOAD_SCHEMA
 from service.api.pagination import Cursor, Limit, matching, page_response, parse_cursor
 from service.api.record_versions import newer_record
+from service.api.report_files import report_file
 from service.api.schemas import JobRequest, SettleRequest, invalid, utc_now
 from service.dependencies import AppServices
 from service.http.errors import ApiError
@@ -120,11 +121,14 @@ async def get_job(
         ),
     ] = 0,
 ) -> dict[str, Any]:
-    """Show one job; with `wait`, respond when it has ended or the time is up."""
-    job = await _require_job(services, job_id)
-    if not wait or job["status"] in FINAL:
-        return job
-    return await _wait_for_end(services, job_id, min(wait, MAX_WAIT_SECONDS))
+    """Show one job and what was tried for it; with `wait`, when it has ended or the time is up."""
+    if wait:
+        await _wait_for_end(services, job_id, min(wait, MAX_WAIT_SECONDS))
+    details = await services.job_details.read(job_id)
+    if details is None:
+        raise unknown_job()
+    [job] = await services.jobs.to_public([details.record])
+    return {**job, **details.public()}
 
 
 @router.get(
@@ -163,7 +167,10 @@ async def get_result(
         bool, Query(description="Stream new rows until the export ends (NDJSON only)")
     ] = False,
 ) -> Response | dict[str, Any]:
-    """Return a job's result; of a follower export the rows so far, as NDJSON, CSV or JSON."""
+    """Return a job's result.
+
+    Of a follower export, the rows so far, as NDJSON, CSV or JSON; of a report, its file.
+    """
     job = await _require_job(services, job_id)
     if job["kind"] in FOLLOWER_KINDS:
         caller.require_people()
@@ -171,6 +178,8 @@ async def get_result(
         if follow:
             return await follow_rows(services, job, int(cursor or 0), limit)
         return await stored_rows(services, job, media_type, int(cursor or 0), limit)
+    if job["kind"] == "report":
+        return await report_file(services, job)
     if job["result"] is None:
         raise ApiError(409, "no_result", f"The job is {job['status']} and has no result.")
     return {"result": job["result"]}
@@ -278,7 +287,7 @@ async def _newer_job(services: AppServices, job_id: str) -> ApiError:
     return newer_record("job", records[0].version) if records else unknown_job()
 
 
-async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> dict[str, Any]:
+async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     with services.broadcaster.subscribe(job_id) as subscriber:
         while True:
@@ -286,7 +295,7 @@ async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> d
             job = await _require_job(services, job_id)
             remaining = deadline - time.monotonic()
             if job["status"] in FINAL or remaining <= 0 or subscriber.closed:
-                return job
+                return
             await subscriber.wait(min(remaining, POLL_SECONDS))
 
 

@@ -139,7 +139,7 @@ async def _accept(
         event,
         plan.drafts,
         body=body,
-        notes=[result.as_dict() for result in plan.results],
+        notes=plan.notes(),
         recognition=event.recognition,
     )
     _log_event(event, accepted, plan.results)
