@@ -8,6 +8,7 @@ from pydantic import Field
 
 from service.api.models.answer import Answer, Time, sometimes
 from service.lookups.schemas import PostView, UserView
+from service.reports.request import ReportFormat
 
 #: As `service.jobs.model.INCOMPLETE_REASONS`.
 IncompleteReason = Literal[
@@ -47,6 +48,15 @@ class FollowerExportResult(Answer):
     result_url: str
 
 
+class ReportResult(Answer):
+    """A report whose file is at `result_url`."""
+
+    format: ReportFormat
+    bytes: int = Field(description="The size of the file")
+    sha256: str = Field(description="Of the file, in hex")
+    result_url: str
+
+
 class Settlement(Answer):
     """How a person has settled an uncertain job."""
 
@@ -73,6 +83,7 @@ JobResult = (
     PostView
     | UserView
     | FollowerExportResult
+    | ReportResult
     | SettledResult
     | DmResult
     | CommentResult
