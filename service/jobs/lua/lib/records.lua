@@ -136,8 +136,8 @@
 --   text_hash     tells one text or photo from another, without the text
 --   who           keys of the persons it is about, between spaces (people.lua); a release that
 --                 does not know them stores none
---   once          the business keys that it was made with: how the names of hg:once:{..} end, between
---                 spaces. Earlier releases store none: their keys stay when the job is erased
+--   once          the business keys that it was made with (how hg:once:{..} ends), between
+--                 spaces; earlier releases store none, and their keys stay with an erasure
 --   photo         what the API shows of its photo (JSON)
 --   result, error what it left behind, or why it failed (JSON)
 --   trimmed       timeline entries that are no longer kept
