@@ -58,16 +58,14 @@ def encode_draft(
         "source": orjson.dumps(source).decode(),
         **person_keys.entry(draft),
     }
-    if draft.run_at_ms is not None:
-        entry["run_at"] = draft.run_at_ms
-    if draft.expires_ms is not None:
-        entry["expires"] = draft.expires_ms
-    if draft.expires_at_ms is not None:
-        entry["expires_at"] = draft.expires_at_ms
-    if draft.max_rows is not None:
-        entry["most"] = draft.max_rows
-    if draft.candidate_accounts:
-        entry["readers"] = draft.candidate_accounts
+    plain = {
+        "run_at": draft.run_at_ms,
+        "expires": draft.expires_ms,
+        "expires_at": draft.expires_at_ms,
+        "most": draft.max_rows,
+        "readers": draft.candidate_accounts or None,
+    }
+    entry |= {name: value for name, value in plain.items() if value is not None}
     if draft.failure is not None:
         entry["error"] = dumps(asdict(draft.failure))
     if draft.dry_run:

@@ -13,6 +13,7 @@
 --- @include "notify"
 --- @include "create_job"
 --- @include "people"
+--- @include "event_indexes"
 --- @include "event_records"
 --- @include "deferred_jobs"
 --- @include "history"
@@ -68,7 +69,7 @@ local function store(envelope, body, name, status, jobs, notes)
   -- The body is encrypted for the id that it came with.
   if name ~= envelope.id then redis.call('HSET', key, 'encrypted_as', envelope.id) end
   if body then store_body(member, envelope, body) end
-  add_to_index('hg:events', seq, member)
+  event_indexes.add({seq = seq, type = envelope.type, status = status, notes = notes}, member)
   retain_until(member, digits(now + CONF.keep))
   add_to_set('hg:sources', envelope.source)
 end
@@ -145,6 +146,8 @@ local function store_shape(event, envelope, body)
     envelope.shape or '', 'encrypted_as', envelope.id)
   event_records.erase_body(member)
   if body then store_body(member, envelope, body) end
+  event_indexes.move(event, {seq = event.seq, type = envelope.type, status = event.status,
+    notes = envelope.notes}, member)
 end
 
 -- The most jobs that one step creates for another shape.

@@ -16,6 +16,10 @@
 --   hg:deferred:{source}:{id}    jobs of an event that are still to be created, and hg:unfinished
 --                                the events that have some (deferred_jobs.lua)
 --   hg:events                    zset seq -> source:id; hg:sources the sources in it
+--   hg:events:type:{type}, hg:events:status:{s}, hg:events:outcome:{o}    the same, for some
+--                                (event_indexes.lua)
+--   hg:indexed                   hash: events: up to which seq all events are in the indexes that
+--                                earlier releases do not write (service/jobs/event_index.py)
 --   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL,
 --                                encrypted; hg:jobtl:{id} its timeline
 --   hg:jobphoto:{id}             the JPEG that it sends, encrypted, until it ends; expires at the
@@ -86,6 +90,8 @@
 --   hg:report:{id}               the file of a report (store_report.lua); expires by itself
 --   hg:stats:{hour}              hash: how often what ended in that hour (stats.lua); expires
 --   hg:idem:{hash}               hash of one idempotency key; expires by itself
+--   hg:op:{id}, hg:opitems:{id}, hg:opresults:{id}, hg:ops, hg:unfinished_ops    operations on many
+--                                jobs or events (operations.lua)
 --   hg:feed                      stream: the latest few thousand timeline entries and progress
 --                                reports, for live subscribers (service/live/event_stream.py)
 --   {namespace}:{queue}(.msgs)   Dramatiq's own layout (dramatiq/brokers/redis/dispatch.lua)
@@ -130,6 +136,8 @@
 --                 after intent_at and before lost_until
 --   misses        verification lookups that did not find the write
 --   looks         verification lookups that failed
+--   looked        when the last verification lookup was recorded, and what it has read
+--                 (verification_report.py); looked_in: the thread
 --   writing       the sub-queue that its current call was charged as; charged: the claim (fence)
 --                 that was charged
 --   dry           '1' for a dry run
@@ -244,6 +252,13 @@ local function set_fields(job, fields)
   if #gone > 0 then redis.call('HDEL', 'hg:job:' .. job.id, unpack(gone)) end
 end
 
+-- The fields that tell what a verification lookup has read; none where there was no lookup. Each is
+-- short enough for a compact hash.
+local function report_fields(seen, now)
+  local numbers, thread = string.match(seen, '^(.+)/(%d*)$')
+  return numbers and {looked = now_digits(now) .. ' ' .. numbers, looked_in = thread} or {}
+end
+
 -- A record that a newer release has written is left to it: whatever leads to the record stays.
 local function is_newer(record)
   return (tonumber(record.v or VERSION) or 0) > tonumber(VERSION)
@@ -254,8 +269,6 @@ local function is_for_newer(id)
   local v, kind = unpack(redis.call('HMGET', 'hg:job:' .. id, 'v', 'kind'))
   return is_newer({v = v}) or (kind and not CONF.actors[kind]) or false
 end
-
-local function report_key(id) return 'hg:report:' .. id end
 
 local function is_delivery(id) return string.sub(id, 1, 4) == 'dlv_' end
 
