@@ -13,7 +13,9 @@ local which, limit = unpack(ARGV)
 local POSITIONS = {new = 'upto', again = 'again'}
 local position, missing = POSITIONS[which], 0
 
-local function add_entry(index, job) missing = missing + redis.call('ZADD', index, job.seq, job.id) end
+local function add_entry(index, job)
+  missing = missing + redis.call('ZADD', index, job.seq, job.id)
+end
 
 -- What is broken is left to the doctor.
 local function check_job(id)
