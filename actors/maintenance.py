@@ -5,6 +5,7 @@ from __future__ import annotations
 from dramatiq.middleware import CurrentMessage
 
 from actors.runtime import Runtime
+from service.jobs.event_index import EventIndex
 from service.jobs.job_indexes import JobIndexes
 from service.jobs.lua.runner import drop_unused
 from service.logging.setup import get_logger
@@ -17,6 +18,8 @@ LOCK_SECONDS = 3600
 MAX_LISTED = 20_000
 #: Jobs that one run looks at again: a million in eight hours.
 MAX_RECHECKED = 2_000
+#: The same for events, of which a busy installation has more than jobs.
+MAX_INDEXED = 100_000
 
 _log = get_logger(__name__)
 
@@ -26,10 +29,12 @@ async def retention(runtime: Runtime) -> None:
     if not await _is_first_run(runtime, "retention"):
         return
     dropped = await runtime.ledger.prune()
+    indexed = await EventIndex(runtime.client, runtime.config.script_config).complete(MAX_INDEXED)
     _log.info(
         "pruned expired records",
         records=dropped,
         libraries=await drop_unused(runtime.client),
+        indexed_events=indexed,
     )
 
 
