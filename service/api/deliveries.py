@@ -10,6 +10,8 @@ from fastapi import APIRouter, Depends, Query
 from service.api.auth import NarrowedReadCaller, ReadCaller, Services
 from service.api.bindings import own_deliveries, own_page, unknown_delivery
 from service.api.list_filters import Created, NameFilter, Separate
+from service.api.models.answer import shown_as
+from service.api.models.deliveries import DeliveryDetail, DeliveryPage
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.deliveries.delivery_filter import DeliveryFilter, DeliveryStatus
 from service.jobs.queries import Page
@@ -43,7 +45,7 @@ async def _delivery_filter(
     )
 
 
-@router.get("/deliveries")
+@router.get("/deliveries", operation_id="list_deliveries", responses={200: shown_as(DeliveryPage)})
 async def list_deliveries(
     caller: NarrowedReadCaller,
     services: Services,
@@ -60,7 +62,14 @@ async def list_deliveries(
     return page_response(await own_page(caller, read, own, parse_cursor(cursor)))
 
 
-@router.get("/deliveries/{delivery_id}")
+@router.get(
+    "/deliveries/{delivery_id}",
+    operation_id="get_delivery",
+    responses={
+        200: shown_as(DeliveryDetail),
+        404: {"description": "There is no such delivery (`unknown_delivery`)"},
+    },
+)
 async def get_delivery(delivery_id: str, _caller: ReadCaller, services: Services) -> dict[str, Any]:
     """Show one delivery with its payload and all attempts."""
     delivery = await services.deliveries.read(delivery_id)

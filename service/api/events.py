@@ -11,12 +11,13 @@ from service.api.auth import NarrowedJobsCaller, NarrowedReadCaller, Services
 from service.api.bindings import own_events, own_job_ids, own_page
 from service.api.callers import Caller
 from service.api.list_filters import Created, NameFilter, Separate
+from service.api.models.answer import shown_as
+from service.api.models.events import EventDetail, EventPage, EventReplay
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
-from service.api.record_versions import is_newer, newer_record
+from service.api.record_versions import newer_record
 from service.dependencies import AppServices
 from service.encryption.cipher import Unreadable
 from service.events.event_filter import EventFilter, EventOutcome, EventStatus
-from service.events.parsing import parse_stored
 from service.http.errors import ApiError
 from service.jobs.queries import Page
 from service.jobs.records import EventRecord
@@ -27,6 +28,12 @@ BODY_UNREADABLE: Final = "body_unreadable"
 _UNREADABLE_MESSAGE: Final = (
     "The event's body cannot be decrypted: restore the SECRET_KEY that it was stored with."
 )
+
+_PROBLEMS: Final = {
+    "source_gone": "The event's source is no longer configured, so no rule applies to it.",
+    "body_gone": "The event's body is no longer kept.",
+    BODY_UNREADABLE: _UNREADABLE_MESSAGE,
+}
 
 SourceName = Annotated[
     str | None,
@@ -64,7 +71,11 @@ async def _event_filter(
     )
 
 
-@router.get("/events")
+_UNKNOWN: Final = {"description": "There is no such event (`unknown_event`)"}
+_AMBIGUOUS: Final = "Several sources have an event of this id (`ambiguous_event`)"
+
+
+@router.get("/events", operation_id="list_events", responses={200: shown_as(EventPage)})
 async def list_events(
     caller: NarrowedReadCaller,
     services: Services,
@@ -81,32 +92,43 @@ async def list_events(
     return page_response(await own_page(caller, read, own, parse_cursor(cursor)))
 
 
-@router.post("/events/{event_id:path}/replay", status_code=202)
+@router.post(
+    "/events/{event_id:path}/replay",
+    operation_id="replay_event",
+    status_code=202,
+    responses={
+        202: shown_as(EventReplay),
+        404: _UNKNOWN,
+        409: {
+            "description": f"No rule can run for it (`not_replayable`, `source_gone`, `body_gone`,"
+            f" `body_unreadable`, `newer_release`), or: {_AMBIGUOUS}"
+        },
+    },
+)
 async def replay_event(
     event_id: str, caller: NarrowedJobsCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
-    """Run the rules that have no job for this event yet."""
+    """Run the rules that have no job for this event yet, or whose job was rejected at creation."""
     event = await _find_event(services, caller, event_id, source)
-    if event.status != "accepted":
-        message = f"The event is {event.status}, so no rules run for it."
-        raise ApiError(409, "not_replayable", message)
-    if is_newer(event.version):
-        raise newer_record("event", event.version)
-    if event.source not in services.sources:
-        message = "The event's source is no longer configured, so no rule applies to it."
-        raise ApiError(409, "source_gone", message)
-    try:
-        body = await services.jobs.event_body(event.source, event.id)
-    except Unreadable as error:
-        raise ApiError(409, BODY_UNREADABLE, _UNREADABLE_MESSAGE) from error
-    if body is None:
-        raise ApiError(409, "body_gone", "The event's body is no longer kept.")
-    jobs = await _run_new_rules(services, event, body, caller)
+    others = frozenset(
+        rule.name for rule in services.config.rules if not caller.key.sees(rule.account)
+    )
+    replay = await services.replays.plan(event, skip=others)
+    if replay.problem:
+        raise _not_replayed(replay.problem, event)
+    added = await services.ledger.replay(
+        event.source, event.id, replay.drafts, replay.notes, **caller._asdict()
+    )
+    jobs, created, replaced = added or (list(event.jobs), [], [])
     shown = await own_job_ids(services, caller, jobs)
-    return {"event_id": event.id, "jobs": shown, "created": sorted(set(shown) - set(event.jobs))}
+    return {"event_id": event.id, "jobs": shown, "created": created, "replaced": replaced}
 
 
-@router.get("/events/{event_id:path}")
+@router.get(
+    "/events/{event_id:path}",
+    operation_id="get_event",
+    responses={200: shown_as(EventDetail), 404: _UNKNOWN, 409: {"description": _AMBIGUOUS}},
+)
 async def get_event(
     event_id: str, caller: NarrowedReadCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
@@ -122,21 +144,13 @@ async def get_event(
     return {**shown, "body": text}
 
 
-async def _run_new_rules(
-    services: AppServices, event: EventRecord, body: bytes, caller: Caller
-) -> list[str]:
-    """Create the jobs of rules that have none for the event yet; return the ids of all its jobs."""
-    source = services.sources[event.source]
-    rules = {record.source.get("rule") for record in await services.jobs.records(event.jobs)}
-    parsed = parse_stored(source.scheme, event.id, event.type, body)
-    others = {rule.name for rule in services.config.rules if not caller.key.sees(rule.account)}
-    skip = frozenset({rule for rule in rules if rule} | others)
-    plan = services.rules.plan(event.source, parsed, skip=skip)
-    notes = [*event.notes, *plan.notes()]
-    jobs = await services.ledger.replay(
-        event.source, event.id, plan.drafts, notes[-100:], **caller._asdict()
-    )
-    return list(event.jobs) if jobs is None else jobs
+def _not_replayed(problem: str, event: EventRecord) -> ApiError:
+    if problem == "newer_release":
+        return newer_record("event", event.version)
+    if problem == "not_replayable":
+        message = f"The event is {event.status}, so no rules run for it."
+        return ApiError(409, problem, message)
+    return ApiError(409, problem, _PROBLEMS[problem])
 
 
 async def _find_event(

@@ -10,6 +10,9 @@ from fastapi import APIRouter, Depends, Query
 from service.api.auth import NarrowedJobsCaller, NarrowedReadCaller, Services
 from service.api.jobs import build_draft
 from service.api.list_filters import Created, NameFilter
+from service.api.models.answer import shown_as
+from service.api.models.audit import AuditPage
+from service.api.models.jobs import JobPreview
 from service.api.pagination import CURSOR_QUERY, Limit, list_cursor
 from service.api.schemas import JobRequest
 from service.dependencies import AppServices
@@ -30,7 +33,7 @@ _MESSAGES: Final = {
 }
 
 
-@router.post("/jobs:preview")
+@router.post("/jobs:preview", operation_id="preview_job", responses={200: shown_as(JobPreview)})
 async def preview_job(
     body: JobRequest, caller: NarrowedJobsCaller, services: Services
 ) -> dict[str, Any]:
@@ -78,7 +81,7 @@ async def _audit_filter(
     return AuditFilter(account, job_id, by, decision, created.since_ms, created.until_ms)
 
 
-@router.get("/audit")
+@router.get("/audit", operation_id="list_audit_entries", responses={200: shown_as(AuditPage)})
 async def list_audit_log(
     caller: NarrowedReadCaller,
     services: Services,
