@@ -18,8 +18,9 @@
 --   hg:events                    zset seq -> source:id; hg:sources the sources in it
 --   hg:events:type:{type}, hg:events:status:{s}, hg:events:outcome:{o}    the same, for some
 --                                (event_indexes.lua)
---   hg:indexed                   hash: events: up to which seq all events are in the indexes that
---                                earlier releases do not write (service/jobs/event_index.py)
+--   hg:indexed                   hash: up to which seq all jobs (upto) and events (events) are in
+--                                the indexes that earlier releases do not write (job_indexes.lua,
+--                                event_indexes.lua)
 --   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL,
 --                                encrypted; hg:jobtl:{id} its timeline
 --   hg:jobphoto:{id}             the JPEG that it sends, encrypted, until it ends; expires at the
