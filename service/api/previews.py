@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter
 
 from service.api.auth import NarrowedJobsCaller, NarrowedReadCaller, Services
-from service.api.jobs import build_draft
+from service.api.job_drafts import build_draft
 from service.api.pagination import CURSOR_QUERY, Limit, list_cursor
 from service.api.schemas import JobRequest
 from service.dependencies import AppServices
