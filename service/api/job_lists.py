@@ -85,7 +85,7 @@ async def create_jobs(
     Parameters:
       services: The services of the process.
       bodies: What the list has, not checked yet.
-      response: Its status is 200 where not every job was created.
+      response: Its status is set.
       caller: Who sends the request.
       list_key: The header `Idempotency-Key`: each job without a key of its own gets one from this
         and its place.
@@ -101,8 +101,7 @@ async def create_jobs(
         except ApiError as error:
             outcomes[place] = _refused(error)
     outcomes |= await _create(services, caller, items)
-    if any(outcome["status"] != 202 for outcome in outcomes.values()):
-        response.status_code = 200
+    response.status_code = 200
     return {"items": [outcomes[place] for place in range(len(bodies))]}
 
 
