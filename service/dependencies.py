@@ -142,6 +142,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
     )
     limits = ConnectionLimits.of(open_file_limit(), settings.max_body_bytes)
     connections = Connections(limits, reporter.count)
+    events = EventFinder(client, script_config, queries)
     rules = RuleSet(config.rules, config.recipients.folded)
     return AppServices(
         settings=settings,
@@ -158,7 +159,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         job_accounts=JobAccounts(client),
         jobs=queries,
         job_details=JobDetailsReader(client, cipher, script_config.person_keys),
-        events=EventFinder(client, script_config, queries),
+        events=events,
         job_finder=JobFinder(client, script_config, queries),
         readiness=Readiness(client, script_config),
         deliveries=Deliveries(client, script_config),
@@ -168,7 +169,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         verification_codes=VerificationCodes(client, derive_keys(",".join(settings.secret_keys))),
         suppressions=Suppressions(client, script_config.person_keys),
         replays=ReplayPlanner(config, queries, rules),
-        event_selector=EventSelector(client, queries),
+        event_selector=EventSelector(events, queries),
         operations=Operations(client, script_config, settings.secret_keys),
         people=PersonReport(
             client,

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from service.api.models.answer import JOB_ID, Answer, Page, Time, example, sometimes
 from service.api.models.deliveries import Delivery
+from service.api.models.errors import ErrorDetail
 from service.api.models.job_parts import ExportProgress, JobError, JobPhoto, JobSource, JobWait
 from service.api.models.job_results import JobResult
 from service.jobs.model import Kind, Status
@@ -86,6 +87,20 @@ class JobPage(Page):
     """Jobs, newest first."""
 
     items: list[Job]
+
+
+class ListedJob(Answer):
+    """What became of one job of a list."""
+
+    status: int = Field(description="202 if it was created, else the status of its error")
+    job: Job | None
+    error: ErrorDetail | None
+
+
+class CreatedJobs(Answer):
+    """What became of each job of a list, in its order."""
+
+    items: list[ListedJob]
 
 
 class TimelineEntry(Answer):
