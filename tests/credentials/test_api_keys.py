@@ -107,7 +107,7 @@ def test_a_mistyped_scope_is_named_by_its_entry_with_the_nearest_one() -> None:
 def test_a_key_is_bound_to_accounts_behind_its_scopes() -> None:
     key = only(f"ops:{KEY}:read+jobs@shop+club.eu")
     assert set(key.scopes) == {"read", "jobs"}
-    assert key.accounts == {"shop", "club.eu"}
+    assert key.accounts == frozenset({"shop", "club.eu"})
     assert [key.sees(account) for account in ("shop", "club.eu", "other", "*")] == [
         *(True, True, False, False)
     ]
