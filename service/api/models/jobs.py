@@ -69,7 +69,7 @@ class Job(Answer):
     finished_at: Time | None
     erased_at: Time | None = Field(description="When what it said of a person was erased")
     attempts: int = Field(description="Attempts begun in this run")
-    run: int = Field(description="1, and one more with every retry by a person")
+    run: int = Field(description="1, and one more each time that a person retries or settles it")
     priority: int = Field(description="0 to 9; higher runs first")
     cancel_requested: bool
     dry_run: bool = Field(description="Everything but the write")
