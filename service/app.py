@@ -14,9 +14,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service import VERSION
 from service.api import (
     accounts,
+    bulk,
     challenges,
     deliveries,
     docs,
+    event_replays,
     events,
     followers,
     health,
@@ -24,6 +26,7 @@ from service.api import (
     live,
     lookups,
     metrics,
+    operations,
     people,
     photo_uploads,
     previews,
@@ -61,10 +64,13 @@ ROUTERS: Final = (
     webhooks,
     photo_uploads,  # before jobs: it takes multipart forms on the same path
     jobs,
+    bulk,
+    operations,
     live,
     previews,
     followers,  # before lookups, which take any path below `/users/`
     lookups,
+    event_replays,
     events,
     deliveries,
     accounts,

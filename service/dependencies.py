@@ -42,6 +42,9 @@ from service.lookups.service import MAX_WAIT_SECONDS, LookupService
 from service.lookups.shared_cache import LookupCache
 from service.metrics.process_reports import ProcessReporter
 from service.metrics.prometheus import Metrics
+from service.operations.event_replay import ReplayPlanner
+from service.operations.event_selection import EventSelector
+from service.operations.store import Operations
 from service.people.erasure import PersonErasure
 from service.people.report import PersonReport, ReportSources
 from service.photos.converter import PhotoConverter
@@ -81,6 +84,9 @@ class AppServices:
     audit_log: AuditLog
     verification_codes: VerificationCodes
     suppressions: Suppressions
+    operations: Operations
+    replays: ReplayPlanner
+    event_selector: EventSelector
     people: PersonReport
     person_erasure: PersonErasure
     event_stream: JobEventStream
@@ -132,11 +138,12 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
     )
     limits = ConnectionLimits.of(open_file_limit(), settings.max_body_bytes)
     connections = Connections(limits, reporter.count)
+    rules = RuleSet(config.rules, config.recipients.folded)
     return AppServices(
         settings=settings,
         config=config,
         sources=resolve_sources(config.sources, environ),
-        rules=RuleSet(config.rules, config.recipients.folded),
+        rules=rules,
         api_keys=ApiKeys(settings.api_keys),
         failed_authentication=FailedAuthentication(reporter.count),
         refused_webhooks=LogSummaries(_log.warning, "webhook rejected"),
@@ -154,6 +161,9 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         audit_log=AuditLog(client, script_config),
         verification_codes=VerificationCodes(client, derive_keys(",".join(settings.secret_keys))),
         suppressions=Suppressions(client, script_config.person_keys),
+        replays=ReplayPlanner(config, queries, rules),
+        event_selector=EventSelector(client, queries),
+        operations=Operations(client, script_config, settings.secret_keys),
         people=PersonReport(
             client,
             script_config,

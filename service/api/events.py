@@ -11,10 +11,9 @@ from service.api.auth import NarrowedJobsCaller, NarrowedReadCaller, Services
 from service.api.bindings import own_events, own_job_ids, own_page
 from service.api.callers import Caller
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
-from service.api.record_versions import is_newer, newer_record
+from service.api.record_versions import newer_record
 from service.dependencies import AppServices
 from service.encryption.cipher import Unreadable
-from service.events.parsing import parse_stored
 from service.http.errors import ApiError
 from service.jobs.queries import Page
 from service.jobs.records import EventRecord
@@ -25,6 +24,12 @@ BODY_UNREADABLE: Final = "body_unreadable"
 _UNREADABLE_MESSAGE: Final = (
     "The event's body cannot be decrypted: restore the SECRET_KEY that it was stored with."
 )
+
+_PROBLEMS: Final = {
+    "source_gone": "The event's source is no longer configured, so no rule applies to it.",
+    "body_gone": "The event's body is no longer kept.",
+    BODY_UNREADABLE: _UNREADABLE_MESSAGE,
+}
 
 SourceName = Annotated[
     str | None,
@@ -49,25 +54,20 @@ async def list_events(
 async def replay_event(
     event_id: str, caller: NarrowedJobsCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
-    """Run the rules that have no job for this event yet."""
+    """Run the rules that have no job for this event yet, or whose job was rejected at creation."""
     event = await _find_event(services, caller, event_id, source)
-    if event.status != "accepted":
-        message = f"The event is {event.status}, so no rules run for it."
-        raise ApiError(409, "not_replayable", message)
-    if is_newer(event.version):
-        raise newer_record("event", event.version)
-    if event.source not in services.sources:
-        message = "The event's source is no longer configured, so no rule applies to it."
-        raise ApiError(409, "source_gone", message)
-    try:
-        body = await services.jobs.event_body(event.source, event.id)
-    except Unreadable as error:
-        raise ApiError(409, BODY_UNREADABLE, _UNREADABLE_MESSAGE) from error
-    if body is None:
-        raise ApiError(409, "body_gone", "The event's body is no longer kept.")
-    jobs = await _run_new_rules(services, event, body, caller)
+    others = frozenset(
+        rule.name for rule in services.config.rules if not caller.key.sees(rule.account)
+    )
+    replay = await services.replays.plan(event, skip=others)
+    if replay.problem:
+        raise _not_replayed(replay.problem, event)
+    added = await services.ledger.replay(
+        event.source, event.id, replay.drafts, replay.notes, **caller._asdict()
+    )
+    jobs, created, replaced = added or (list(event.jobs), [], [])
     shown = await own_job_ids(services, caller, jobs)
-    return {"event_id": event.id, "jobs": shown, "created": sorted(set(shown) - set(event.jobs))}
+    return {"event_id": event.id, "jobs": shown, "created": created, "replaced": replaced}
 
 
 @router.get("/events/{event_id:path}")
@@ -86,21 +86,13 @@ async def get_event(
     return {**shown, "body": text}
 
 
-async def _run_new_rules(
-    services: AppServices, event: EventRecord, body: bytes, caller: Caller
-) -> list[str]:
-    """Create the jobs of rules that have none for the event yet; return the ids of all its jobs."""
-    source = services.sources[event.source]
-    rules = {record.source.get("rule") for record in await services.jobs.records(event.jobs)}
-    parsed = parse_stored(source.scheme, event.id, event.type, body)
-    others = {rule.name for rule in services.config.rules if not caller.key.sees(rule.account)}
-    skip = frozenset({rule for rule in rules if rule} | others)
-    plan = services.rules.plan(event.source, parsed, skip=skip)
-    notes = [*event.notes, *(result.as_dict() for result in plan.results)]
-    jobs = await services.ledger.replay(
-        event.source, event.id, plan.drafts, notes[-100:], **caller._asdict()
-    )
-    return list(event.jobs) if jobs is None else jobs
+def _not_replayed(problem: str, event: EventRecord) -> ApiError:
+    if problem == "newer_release":
+        return newer_record("event", event.version)
+    if problem == "not_replayable":
+        message = f"The event is {event.status}, so no rules run for it."
+        return ApiError(409, problem, message)
+    return ApiError(409, problem, _PROBLEMS[problem])
 
 
 async def _find_event(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -186,9 +186,15 @@ def _invalid_json() -> JSONResponse:
 
 def _field_name(problem: Mapping[str, Any]) -> str:
     location, *rest = problem["loc"] or ("body",)
-    names = [str(part) for part in (rest if location in _LOCATIONS else (location, *rest))]
-    plain = (name if _PLAIN_NAME.fullmatch(name) else "(name not shown)" for name in names)
-    return ".".join(plain) or "body"
+    names: Sequence[int | str] = rest if location in _LOCATIONS else (location, *rest)
+    return ".".join(map(_plain_name, names)) or "body"
+
+
+def _plain_name(name: int | str) -> str:
+    """The name of a field or the place in a list, as it may be repeated to the caller."""
+    if isinstance(name, int) or _PLAIN_NAME.fullmatch(name):
+        return str(name)
+    return "(name not shown)"
 
 
 def _field_message(problem: Mapping[str, Any]) -> str:

@@ -78,7 +78,7 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     _S.SUCCEEDED: frozenset(),
     _S.CANCELED: frozenset(),
     _S.EXPIRED: frozenset(),
-    _S.FAILED: frozenset({_S.QUEUED}),
+    _S.FAILED: frozenset({_S.QUEUED, _S.SCHEDULED}),
     _S.UNCERTAIN: frozenset({_S.QUEUED, _S.SUCCEEDED, _S.FAILED}),
 }
 

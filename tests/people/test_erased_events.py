@@ -59,7 +59,7 @@ def test_the_body_of_an_event_that_is_replayed_to_an_erased_job_is_erased(
     assert bodies(ledger) == 1
 
     step = ledger.core.replay("stripe", "evt_2", [draft(once_key="pi_1")], [])
-    assert ledger.run(step) == [job_id]
+    assert ledger.run(step) == ([job_id], [], [])
 
     assert bodies(ledger) == 0
 

@@ -14,6 +14,7 @@
 
 -- What only this function needs is in a block of its own: what the scripts share may have 200
 -- locals outside of blocks.
+local claim_once_keys
 local reserve_id
 local create_job
 do
@@ -86,7 +87,7 @@ do
 
   -- Claims an entry's business keys for a job. Returns the job that has them: another, if an
   -- earlier event was about the same thing; the keys that only this event has are then its, too.
-  local function claim_once_keys(entry, id, keep_ms)
+  function claim_once_keys(entry, id, keep_ms)
     if not entry.once then return id end
     local earlier, key = tombstones.first_value(entry.once)
     if not earlier and tombstones.exist() then

@@ -82,6 +82,8 @@
 --   hg:report:{id}               the file of a report (store_report.lua); expires by itself
 --   hg:stats:{hour}              hash: how often what ended in that hour (stats.lua); expires
 --   hg:idem:{hash}               hash of one idempotency key; expires by itself
+--   hg:op:{id}, hg:opitems:{id}, hg:opresults:{id}, hg:ops, hg:unfinished_ops    operations on many
+--                                jobs or events (operations.lua)
 --   hg:feed                      stream: the latest few thousand timeline entries and progress
 --                                reports, for live subscribers (service/live/event_stream.py)
 --   {namespace}:{queue}(.msgs)   Dramatiq's own layout (dramatiq/brokers/redis/dispatch.lua)
