@@ -19,6 +19,7 @@ from service.config.config import Config
 from service.config.settings import Settings
 from service.deliveries.store import Deliveries
 from service.encryption.cipher import Cipher
+from service.events.event_finder import EventFinder
 from service.events.rules import RuleSet
 from service.events.sources import ResolvedSource, resolve_sources
 from service.followers.rows import FollowerRows
@@ -28,6 +29,7 @@ from service.http.failed_authentication import FailedAuthentication
 from service.http.shared_timeout import SharedTimeout
 from service.jobs.audit_log import AuditLog
 from service.jobs.job_accounts import JobAccounts
+from service.jobs.job_details import JobDetailsReader
 from service.jobs.job_finder import JobFinder
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
@@ -75,8 +77,10 @@ class AppServices:
     client: aredis.Redis
     ledger: Ledger
     jobs: JobQueries
+    job_details: JobDetailsReader
     job_accounts: JobAccounts
     job_finder: JobFinder
+    events: EventFinder
     readiness: Readiness
     deliveries: Deliveries
     accounts: AccountControls
@@ -153,6 +157,8 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         ledger=Ledger(client, script_config, cipher),
         job_accounts=JobAccounts(client),
         jobs=queries,
+        job_details=JobDetailsReader(client, cipher, script_config.person_keys),
+        events=EventFinder(client, script_config, queries),
         job_finder=JobFinder(client, script_config, queries),
         readiness=Readiness(client, script_config),
         deliveries=Deliveries(client, script_config),

@@ -5,15 +5,19 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from service.api.auth import NarrowedJobsCaller, NarrowedReadCaller, Services
 from service.api.bindings import own_events, own_job_ids, own_page
 from service.api.callers import Caller
+from service.api.list_filters import Created, NameFilter, Separate
+from service.api.models.answer import shown_as
+from service.api.models.events import EventDetail, EventPage, EventReplay
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.api.record_versions import newer_record
 from service.dependencies import AppServices
 from service.encryption.cipher import Unreadable
+from service.events.event_filter import EventFilter, EventOutcome, EventStatus
 from service.http.errors import ApiError
 from service.jobs.queries import Page
 from service.jobs.records import EventRecord
@@ -37,20 +41,70 @@ SourceName = Annotated[
 ]
 
 
-@router.get("/events")
+async def _event_filter(
+    created: Created,
+    source: Annotated[
+        NameFilter | None, Query(description="Name of the source that sent it")
+    ] = None,
+    event_type: Annotated[
+        NameFilter | None,
+        Query(alias="type", description="Its type; `*` and `?` match as in rules"),
+    ] = None,
+    status: Annotated[
+        list[Annotated[EventStatus, Separate]] | None,
+        Query(description="Its status; repeat it for one of several"),
+    ] = None,
+    rule: Annotated[NameFilter | None, Query(description="Name of a rule that was for it")] = None,
+    outcome: Annotated[
+        EventOutcome | None,
+        Query(description="What that rule, or else any, says of it; or that none made a job"),
+    ] = None,
+) -> EventFilter:
+    return EventFilter(
+        source=source,
+        type=event_type,
+        statuses=tuple(dict.fromkeys(status or ())),
+        rule=rule,
+        outcome=outcome,
+        created_since_ms=created.since_ms,
+        created_until_ms=created.until_ms,
+    )
+
+
+_UNKNOWN: Final = {"description": "There is no such event (`unknown_event`)"}
+_AMBIGUOUS: Final = "Several sources have an event of this id (`ambiguous_event`)"
+
+
+@router.get("/events", operation_id="list_events", responses={200: shown_as(EventPage)})
 async def list_events(
-    caller: NarrowedReadCaller, services: Services, cursor: Cursor = None, limit: Limit = 50
+    caller: NarrowedReadCaller,
+    services: Services,
+    event_filter: Annotated[EventFilter, Depends(_event_filter)],
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> dict[str, Any]:
-    """List events, newest first."""
+    """List events, newest first; a page may be short although `next` goes on."""
 
     async def read(at: int | None) -> Page:
-        return await services.jobs.events(cursor=at, limit=limit)
+        return await services.events.page(event_filter, cursor=at, limit=limit)
 
     own = partial(own_events, services, caller)
     return page_response(await own_page(caller, read, own, parse_cursor(cursor)))
 
 
-@router.post("/events/{event_id:path}/replay", status_code=202)
+@router.post(
+    "/events/{event_id:path}/replay",
+    operation_id="replay_event",
+    status_code=202,
+    responses={
+        202: shown_as(EventReplay),
+        404: _UNKNOWN,
+        409: {
+            "description": f"No rule can run for it (`not_replayable`, `source_gone`, `body_gone`,"
+            f" `body_unreadable`, `newer_release`), or: {_AMBIGUOUS}"
+        },
+    },
+)
 async def replay_event(
     event_id: str, caller: NarrowedJobsCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
@@ -70,7 +124,11 @@ async def replay_event(
     return {"event_id": event.id, "jobs": shown, "created": created, "replaced": replaced}
 
 
-@router.get("/events/{event_id:path}")
+@router.get(
+    "/events/{event_id:path}",
+    operation_id="get_event",
+    responses={200: shown_as(EventDetail), 404: _UNKNOWN, 409: {"description": _AMBIGUOUS}},
+)
 async def get_event(
     event_id: str, caller: NarrowedReadCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:

@@ -45,8 +45,17 @@ from service.jobs.lua.preview_job import preview_job
 from service.jobs.lua.prune import prune
 from service.jobs.lua.retry_job import retry_job
 from service.jobs.lua.runner import Scripts
-from service.jobs.lua.settle_job import SettledAs, SettleReply, settle_job
-from service.jobs.model import FINAL, ONLY_BY_ID, JobDraft, Recognition, Status, derived_id
+from service.jobs.lua.settle_job import SettleReply, settle_job
+from service.jobs.model import (
+    FINAL,
+    ONLY_BY_ID,
+    SETTLED,
+    JobDraft,
+    Recognition,
+    SettledAs,
+    Status,
+    derived_id,
+)
 from service.jobs.prepared_replay import PreparedReplay
 from service.jobs.replies import Acceptance, Creation, Preview, RetryReply
 from service.jobs.unfinished_events import finish_event
@@ -229,7 +238,7 @@ class Ledger:
         event = f"{source}:{event_id}"
         await finish_event(self._scripts, event)
         [known] = await self._scripts.run(list_plain_names(event))
-        new_names = self._person_keys.tombstones.current(known)
+        new_names = self._person_keys.tombstones.new_names(known)
         return PreparedReplay.of(source, event_id, entries, new_names)
 
     async def create(
@@ -283,8 +292,8 @@ class Ledger:
         self, job_id: str, settled_as: SettledAs, by: str, address: str = "", *, note: str | None
     ) -> SettleReply:
         """End an uncertain job as a person says that its write went."""
-        to = {"sent": Status.SUCCEEDED, "not_sent": Status.FAILED}[settled_as]
-        return await self._scripts.run(settle_job(job_id, to, by, address, json.dumps(note)))
+        call = settle_job(job_id, str(SETTLED[settled_as]), by, address, json.dumps(note))
+        return await self._scripts.run(call)
 
     async def prune(self) -> int:
         """Delete records whose retention has ended; returns how many."""

@@ -12,24 +12,29 @@ from typing import Any, Final
 MASK: Final = "***"
 #: Recipients, texts, and what identifies either.
 _TEXTS: Final = frozenset(
-    ("to", "post", "pk", "username", "text", "text_hash", "sha256", "body", "thread_id")
+    ("to", "post", "pk", "username", "text", "text_hash", "sha256", "body", "thread_id", "note")
 )
+#: Sentences that may repeat what was sent, by where they are.
+_SENTENCES: Final = frozenset((("error", "message"),))
+#: Objects of which each part identifies a person.
+_IDENTITIES: Final = frozenset(("thread", "links"))
 #: What callers have written, whose parts have names that nobody knows.
-_OBJECTS: Final = frozenset(("metadata",))
-#: Where a sentence may repeat what was sent.
-_SENTENCES: Final = frozenset(("error",))
+_UNKNOWN: Final = frozenset(("metadata",))
+#: These have fields of such names that show nobody: why an account is paused, which days a report
+#: has.
+_IMPERSONAL: Final = frozenset(("hold", "report"))
 
 
 def mask(value: Any, inside: str = "") -> Any:
     """A JSON value with masks for what shows a person; nulls stay.
 
     Parameters:
-      value: Anything but a tuple.
+      value: The value.
       inside: The name of the field that it is in; empty for none.
     """
     if isinstance(value, list):
         return [mask(each, inside) for each in value]
-    if isinstance(value, dict):
+    if isinstance(value, dict) and inside not in _IMPERSONAL:
         return {name: _mask_field(name, each, inside) for name, each in value.items()}
     return value
 
@@ -37,6 +42,8 @@ def mask(value: Any, inside: str = "") -> Any:
 def _mask_field(name: str, value: Any, inside: str) -> Any:
     if value is None:
         return None
-    if name in _TEXTS or (name == "message" and inside in _SENTENCES):
+    if name in _UNKNOWN:
+        return {"masked": True}
+    if name in _TEXTS or inside in _IDENTITIES or (inside, name) in _SENTENCES:
         return MASK
-    return {"masked": True} if name in _OBJECTS else mask(value, name)
+    return mask(value, name)

@@ -59,6 +59,13 @@ class Status(StrEnum):
     UNCERTAIN = "uncertain"
 
 
+#: What a person can say of a write whose outcome is unknown.
+SettledAs = Literal["sent", "not_sent"]
+#: How a job ends that was settled so.
+SETTLED: Final[Mapping[SettledAs, Status]] = {
+    "sent": Status.SUCCEEDED,
+    "not_sent": Status.FAILED,
+}
 FINAL: Final = frozenset(
     {Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.EXPIRED, Status.UNCERTAIN}
 )

@@ -92,6 +92,8 @@ class JobRecord:
     thread: str = _stored("thread")
     sub_queue: str = _stored("lane")
     who: str = _stored("who")
+    looked: str = _stored("looked")
+    looked_in: str = _stored("looked_in")
     erased_ms: int = _stored("erased", int, "0")
     dry_run: bool = _stored("dry", bool)
     cursor: str = _stored("cursor", default="")

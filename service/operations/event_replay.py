@@ -165,7 +165,7 @@ class ReplayPlanner:
             source=event.source,
             event_id=event.id,
             drafts=planned.drafts,
-            notes=_with_results(event.notes, planned.results),
+            notes=_with_notes(event.notes, planned.notes()),
             findings=[*known, *findings],
         )
 
@@ -193,13 +193,12 @@ class ReplayPlanner:
         return has_job, {name: each for name, each in rejected.items() if name not in has_job}
 
 
-def _with_results(
-    notes: Sequence[dict[str, Any]], results: Sequence[RuleResult]
+def _with_notes(
+    notes: Sequence[dict[str, Any]], latest: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """What an event says of its rules: of one that was run again, the latest."""
-    run_again = {result.rule for result in results}
-    kept = [note for note in notes if note["rule"] not in run_again]
-    return [*kept, *(result.as_dict() for result in results)][-_MAX_NOTES:]
+    run_again = {note["rule"] for note in latest}
+    return [*(note for note in notes if note["rule"] not in run_again), *latest][-_MAX_NOTES:]
 
 
 def _findings(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -27,8 +28,7 @@ PUBLIC: Final = {
     "GET /users/{username}/followers": "405: says that an export is started with POST",
     "GET /users/{username}/following": "the same",
 }
-#: Paths that the application answers outside its router: `POST /webhooks/...` as above, and cached
-#: lookups, tested below.
+DOCUMENT: Final = Path(__file__).parents[2] / "docs/configuration.md"
 
 
 def scopes_of(dependant: Dependant) -> set[KeyScope]:
@@ -56,6 +56,14 @@ def test_every_route_asks_for_one_scope_or_is_known_to_be_public(
 
 def test_every_public_route_exists() -> None:
     assert set(PUBLIC) <= {name for name, _ in ASKED}
+
+
+@pytest.mark.parametrize(
+    ("name", "scope"), [(name, scope) for name, (scope,) in GUARDED if scope != "read"]
+)
+def test_the_documents_say_which_scope_a_route_needs(name: str, scope: KeyScope) -> None:
+    (row,) = re.findall(rf"^\| `{scope}` \|.*$", DOCUMENT.read_text(), re.MULTILINE)
+    assert f"`{name.replace(':path', '')}`" in row
 
 
 def test_only_reading_needs_no_more_than_read() -> None:
@@ -96,3 +104,10 @@ def test_a_key_is_refused_by_the_routes_of_every_scope_that_it_does_not_include(
             continue
         refused = request(web, name, KEY_OF[given]).status_code == 403
         assert refused is (scope not in INCLUDED[given]), name
+
+
+def test_what_is_answered_before_the_router_asks_for_a_key_as_well(web: WebHarness) -> None:
+    wrong = {"Authorization": "Bearer not-one-of-the-keys", "Prefer": "wait=0"}
+    for path in ("/users/some.handle", "/posts/DNZCmWE8gAB"):
+        assert web.http.get(path, headers=wrong).status_code == 401
+        assert request(web, f"GET {path}", KEY_OF["read"]).status_code != 403

@@ -125,6 +125,18 @@ def test_every_missing_or_unusable_variable_has_a_line_of_its_own(
     assert "Traceback" not in done.err + done.out
 
 
+@pytest.mark.parametrize("rights", ["raed", "read@shpo"])
+def test_a_key_with_rights_that_do_not_exist_stops_the_process_in_one_line_without_the_key(
+    environ: dict[str, str], rights: str
+) -> None:
+    done = run_to_exit("web", environ | {"API_KEYS": f"crm:{API_KEY}:{rights}"})
+    assert done.code not in (0, None)
+    (line,) = done.err.splitlines()
+    assert line.startswith("heliograph cannot start: API_KEYS ")
+    assert "'crm'" in line
+    assert API_KEY not in done.err + done.out
+
+
 @pytest.mark.parametrize("name", [*REQUIRED, *WORKER_ONLY])
 def test_a_worker_without_a_variable_says_so_and_ends(environ: dict[str, str], name: str) -> None:
     given = environ | WORKER_ONLY

@@ -74,9 +74,7 @@ do
   -- Keeps an entry's business keys for a job: as tombstones, if it is erased.
   local function keep_once_keys(entry, id, keep_ms)
     if id ~= entry.id and is_erased(id) then
-      for _, name in ipairs(entry.once_tombstones or {}) do
-        tombstones.keep(name, id, keep_ms)
-      end
+      for _, name in ipairs(tombstones.once_kept(entry)) do tombstones.keep(name, id, keep_ms) end
       return
     end
     for _, key in ipairs(entry.once_kept) do
@@ -91,7 +89,7 @@ do
     if not entry.once then return id end
     local earlier, key = tombstones.first_value(entry.once)
     if not earlier and tombstones.exist() then
-      earlier, key = tombstones.first_value(entry.once_erased)
+      earlier, key = tombstones.first_value(tombstones.once(entry))
     end
     if earlier then id, keep_ms = earlier, redis.call('PTTL', key) end
     keep_once_keys(entry, id, keep_ms)

@@ -10,6 +10,7 @@
 --- @include "audit_log"
 --- @include "people"
 --- @include "tombstones"
+--- @include "event_indexes"
 --- @include "finalize"
 --- @include "job_actions"
 --- @include "create_job"
@@ -109,9 +110,9 @@ do
   -- replaced; nil when the event is gone or a newer release has written it.
   function event_jobs.add(event, entries, notes, new_names, now, requester)
     local key = 'hg:event:' .. event
-    local jobs, v = unpack(redis.call('HMGET', key, 'jobs', 'v'))
-    if not jobs or is_newer({v = v}) then return nil end
-    local ids, seen, done = cjson.decode(jobs), {}, {created = {}, replaced = {}}
+    local before = load_hash(key)
+    if not before or is_newer(before) then return nil end
+    local ids, seen, done = cjson.decode(before.jobs), {}, {created = {}, replaced = {}}
     for _, id in ipairs(ids) do seen[id] = true end
     for _, entry in ipairs(entries) do
       local id, what = make(entry, now, requester)
@@ -124,6 +125,8 @@ do
       end
     end
     redis.call('HSET', key, 'jobs', ids[1] and cjson.encode(ids) or '[]', 'notes', notes)
+    event_indexes.move(before, {seq = before.seq, type = before.type, status = before.status,
+      notes = notes}, event)
     return ids, done.created, done.replaced
   end
 end
