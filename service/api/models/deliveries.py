@@ -9,7 +9,7 @@ from pydantic import Field
 from service.api.models.answer import Answer, Page, Time, example
 from service.api.models.callbacks import Callback
 from service.deliveries.attempt_results import AttemptOutcome
-from service.deliveries.store import DeliveryStatus
+from service.deliveries.delivery_filter import DeliveryStatus
 
 CallbackType = Literal[
     "job.succeeded",
