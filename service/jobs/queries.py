@@ -137,14 +137,6 @@ class JobQueries:
             found = await pipe.execute()
         return [EventRecord.of(decode_fields(fields)) for fields in found if fields]
 
-    async def events_of(self, members: Sequence[str]) -> list[EventRecord]:
-        """Those of some events (each `source:id`) that are stored, in the given order."""
-        async with self._pipeline() as pipe:
-            for member in members:
-                pipe.hgetall(f"hg:event:{member}")
-            found = await pipe.execute()
-        return [EventRecord.of(decode_fields(fields)) for fields in found if fields]
-
     @asynccontextmanager
     async def _pipeline(self) -> AsyncIterator[Any]:
         async with self._client.pipeline(transaction=False) as pipe:
