@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from service.api.models.answer import Answer, Time, sometimes
+from service.api.models.reports import ReportResult
 from service.lookups.schemas import PostView, UserView
 
 #: As `service.jobs.model.INCOMPLETE_REASONS`.
@@ -71,7 +72,8 @@ class DryRunResult(Answer):
 
 
 JobResult = (
-    PostView
+    ReportResult
+    | PostView
     | UserView
     | FollowerExportResult
     | SettledResult

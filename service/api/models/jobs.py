@@ -11,6 +11,7 @@ from service.api.models.deliveries import Delivery
 from service.api.models.errors import ErrorDetail
 from service.api.models.job_parts import ExportProgress, JobError, JobPhoto, JobSource, JobWait
 from service.api.models.job_results import JobResult
+from service.api.models.reports import ReportSpec
 from service.jobs.model import Kind, Status
 
 JOB_EXAMPLE: Final = {
@@ -50,13 +51,13 @@ JOB_EXAMPLE: Final = {
 
 
 class Job(Answer):
-    """A DM, comment, lookup or follower export."""
+    """A DM, comment, lookup, follower export or report."""
 
     model_config = example(**JOB_EXAMPLE)
 
     id: str = Field(description="`job_` and 26 characters")
     kind: Kind
-    account: str = Field(description="The account that does it")
+    account: str | None = Field(description="The account that does it; null for a report")
     to: str | None = Field(
         description="A username, a user id in digits, or `@` and a username of digits"
     )
@@ -76,6 +77,7 @@ class Job(Answer):
     photo: JobPhoto | None
     wait: JobWait | None = Field(description="While it is `waiting` or `held`")
     progress: ExportProgress = sometimes("How far it is; of a follower export only")
+    report: ReportSpec = sometimes("What it is about; of a report only")
     result: JobResult | None = Field(description="Once it has succeeded or was settled")
     error: JobError | None = Field(description="Once it has ended without success")
     callback: str | None = Field(description="The callback endpoint that its end is posted to")
