@@ -158,3 +158,16 @@ def test_a_reader_that_knows_a_handle_may_ask_whether_it_is_suppressed(
 ) -> None:
     found: Any = reader.get(f"/suppressions/{HANDLE}")
     assert (found.status_code, found.json()["username"]) == (200, MASK)
+
+
+def test_no_cursor_of_a_masked_list_names_a_person(
+    web: WebHarness, reader: httpx.Client, names: dict[str, str]
+) -> None:
+    for number in range(2):
+        web.api.put(f"/suppressions/{HANDLE}{number}").raise_for_status()
+    first = reader.get("/suppressions", params={"limit": 2}).json()
+    assert CANARY not in first["next"]
+    rest = reader.get("/suppressions", params={"limit": 2, "cursor": first["next"]}).json()
+    assert (len(first["items"]), len(rest["items"]), rest["next"]) == (2, 1, None)
+    changed = reader.get("/suppressions", params={"cursor": first["next"][:-3] + "AAA"})
+    assert (changed.status_code, changed.json()["error"]["fields"][0]["field"]) == (422, "cursor")
