@@ -9,7 +9,7 @@ import dramatiq
 from dramatiq.middleware import CurrentMessage, Middleware
 from periodiq import PeriodiqMiddleware, cron
 
-from actors import maintenance
+from actors import maintenance, operations
 from actors.deliveries import deliver
 from actors.dramatiq_async.broker import WaitingRedisBroker
 from actors.dramatiq_async.time_limit import TimeLimits
@@ -23,6 +23,7 @@ from service.jobs.actor_routes import (
     FOLLOWERS,
     LOOKUP,
     NAMESPACE,
+    OPERATION,
     PERIODIC,
     PHOTO,
     REPORT,
@@ -98,12 +99,6 @@ def declare_actors(broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> N
     async def deliver_callback(delivery_id: str) -> None:
         await deliver.deliver(runtime(), delivery_id)
 
-    async def retention() -> None:
-        await maintenance.retention(runtime())
-
-    async def rescue() -> None:
-        await maintenance.rescue(runtime())
-
     _declare(broker, send_dm, DM)
     _declare(broker, post_comment, COMMENT)
     _declare(broker, run_lookup, LOOKUP)
@@ -111,6 +106,22 @@ def declare_actors(broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> N
     _declare(broker, fetch_photo, PHOTO)
     _declare(broker, draw_report, REPORT)
     _declare(broker, deliver_callback, DELIVERY, time_limit=DELIVERY_LIMIT_MS)
+    _declare_maintenance(broker, runtime)
+
+
+def _declare_maintenance(broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> None:
+    """Declare what works on many records: operations, and the periodic tasks."""
+
+    async def run_operation(operation_id: str) -> None:
+        await operations.run_operation(runtime(), operation_id)
+
+    async def retention() -> None:
+        await maintenance.retention(runtime())
+
+    async def rescue() -> None:
+        await maintenance.rescue(runtime())
+
+    _declare(broker, run_operation, OPERATION)
     _declare(broker, retention, Route(PERIODIC, "retention"), periodic=cron("*/10 * * * *"))
     _declare(broker, rescue, Route(PERIODIC, "sweep"), periodic=cron("* * * * *"))
 

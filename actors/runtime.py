@@ -43,9 +43,13 @@ from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.photo_store import PhotoStore
+from service.jobs.queries import JobQueries
 from service.logging.setup import get_logger
 from service.metrics.process_reports import ProcessReporter, process_name
 from service.network.ip_filter import IpFilter
+from service.operations.event_replay import ReplayPlanner
+from service.operations.replay_steps import ReplaySteps
+from service.operations.store import Operations
 from service.photos.converter import PhotoConverter
 from service.redis.client import REDIS_ERRORS, async_client
 from service.reports.pdf_file import PdfDrawer
@@ -72,12 +76,14 @@ class WorkerConfig:
       accounts: By name.
       endpoints: Callback endpoints by name.
       script_config: Leases, retention and limits.
+      rule_config: The rules, which replays of many events run, and their sources.
     """
 
     settings: Settings
     accounts: Mapping[str, AccountOptions]
     endpoints: Mapping[str, CallbackEndpoint]
     script_config: ScriptConfig
+    rule_config: Config = field(default_factory=Config)
 
     @classmethod
     def of(cls, settings: Settings, config: Config, environ: Mapping[str, str]) -> WorkerConfig:
@@ -106,7 +112,11 @@ class WorkerConfig:
         }
         check_usernames({name: account.username for name, account in accounts.items()})
         return cls(
-            settings, accounts, endpoints.resolve(environ), ScriptConfig.of(settings, config)
+            settings,
+            accounts,
+            endpoints.resolve(environ),
+            ScriptConfig.of(settings, config),
+            config,
         )
 
 
@@ -138,6 +148,8 @@ class Runtime:
     gateways: GatewayPool
     suppressions: Suppressions
     callback_client: CallbackClient
+    operations: Operations
+    replay_steps: ReplaySteps
     photos: PhotoStore
     photo_fetcher: PhotoFetcher
     reports: ReportStore
@@ -215,10 +227,13 @@ class RuntimeMiddleware(Middleware):
         self._stack.callback(heartbeat.stop)
         reporter = ProcessReporter(client, script_config, "worker", settings.metrics_seconds)
         await self._stack.enter_async_context(reporter.reporting())
+        ledger = Ledger(client, script_config, cipher)
+        queries = JobQueries(client, script_config, cipher)
+        planner = ReplayPlanner(self._config.rule_config, queries)
         return Runtime(
             config=self._config,
             client=client,
-            ledger=Ledger(client, script_config, cipher),
+            ledger=ledger,
             claims=Claims(client, script_config, cipher, self._batched_scripts(), mark),
             deliveries=Deliveries(client, script_config, self._batched_scripts()),
             accounts=accounts,
@@ -226,6 +241,8 @@ class RuntimeMiddleware(Middleware):
             gateways=gateways,
             suppressions=Suppressions(client, script_config.person_keys),
             callback_client=callback_client,
+            operations=Operations(client, script_config, settings.secret_keys),
+            replay_steps=ReplaySteps(client, script_config, ledger, queries, planner),
             photos=PhotoStore(client, script_config, cipher),
             photo_fetcher=PhotoFetcher(self._photo_downloader(), PhotoConverter()),
             reports=ReportStore(client, script_config),

@@ -9,14 +9,16 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from service import VERSION
 from service.api import (
     accounts,
+    bulk,
     challenges,
     deliveries,
     docs,
+    event_replays,
     events,
     followers,
     health,
@@ -24,9 +26,11 @@ from service.api import (
     live,
     lookups,
     metrics,
+    operations,
     people,
     photo_uploads,
     previews,
+    reports,
     sessions,
     stats,
     suppressions,
@@ -34,6 +38,7 @@ from service.api import (
 )
 from service.api.lookup_fast_path import CachedLookupMiddleware
 from service.api.masking import MaskingMiddleware
+from service.api.openapi import DEFAULT_RESPONSES, DocumentedApi
 from service.api.query_parameters import refuse_unknown_parameters
 from service.api.store_errors import register_store_errors
 from service.api.webhook_fast_path import WebhookFastPath
@@ -60,10 +65,13 @@ ROUTERS: Final = (
     webhooks,
     photo_uploads,  # before jobs: it takes multipart forms on the same path
     jobs,
+    bulk,
+    operations,
     live,
     previews,
     followers,  # before lookups, which take any path below `/users/`
     lookups,
+    event_replays,
     events,
     deliveries,
     accounts,
@@ -71,11 +79,32 @@ ROUTERS: Final = (
     sessions,
     suppressions,
     stats,
+    reports,
     people,
     health,
     metrics,
     docs,
 )
+
+
+def create_api(lifespan: Lifespan[FastAPI] | None = None) -> DocumentedApi:
+    """Create the API without what is around it: its routes and their documentation."""
+    api = DocumentedApi(
+        title="Heliograph",
+        version=VERSION,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url=None,  # `api/docs.py` has it and its pages
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=DEFAULT_RESPONSES,
+    )
+    for module in ROUTERS:
+        api.include_router(module.router)
+    # Senders add parameters of their own to webhooks; what counts there is the signed body.
+    refuse_unknown_parameters(api, exempt=webhooks.router.routes)
+    return api
 
 
 def create_app(
@@ -111,22 +140,8 @@ def create_app(
             checking.cancel()
             await services.close()
 
-    app = FastAPI(
-        title="Heliograph",
-        version=VERSION,
-        description=_DESCRIPTION,
-        lifespan=lifespan,
-        openapi_url=None,  # `api/docs.py` has it and its pages
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        responses=errors.DEFAULT_RESPONSES,
-    )
-    routes = [*app.routes, *(route for module in ROUTERS for route in module.router.routes)]
-    for module in ROUTERS:
-        app.include_router(module.router)
-    # Senders add parameters of their own to webhooks; what counts there is the signed body.
-    refuse_unknown_parameters(app, exempt=webhooks.router.routes)
+    app = create_api(lifespan)
+    routes = [route for module in ROUTERS for route in module.router.routes]
     app.add_middleware(MaskingMiddleware)
     app.add_middleware(BodyLimitMiddleware, seconds=settings.body_seconds)
     app.add_middleware(LogContextMiddleware)

@@ -19,6 +19,7 @@ from service.config.config import Config
 from service.config.settings import Settings
 from service.deliveries.store import Deliveries
 from service.encryption.cipher import Cipher
+from service.events.event_finder import EventFinder
 from service.events.rules import RuleSet
 from service.events.sources import ResolvedSource, resolve_sources
 from service.followers.rows import FollowerRows
@@ -28,6 +29,7 @@ from service.http.failed_authentication import FailedAuthentication
 from service.http.shared_timeout import SharedTimeout
 from service.jobs.audit_log import AuditLog
 from service.jobs.job_accounts import JobAccounts
+from service.jobs.job_details import JobDetailsReader
 from service.jobs.job_finder import JobFinder
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
@@ -42,6 +44,9 @@ from service.lookups.service import MAX_WAIT_SECONDS, LookupService
 from service.lookups.shared_cache import LookupCache
 from service.metrics.process_reports import ProcessReporter
 from service.metrics.prometheus import Metrics
+from service.operations.event_replay import ReplayPlanner
+from service.operations.event_selection import EventSelector
+from service.operations.store import Operations
 from service.people.erasure import PersonErasure
 from service.people.report import PersonReport, ReportSources
 from service.photos.converter import PhotoConverter
@@ -73,8 +78,10 @@ class AppServices:
     cipher: Cipher
     ledger: Ledger
     jobs: JobQueries
+    job_details: JobDetailsReader
     job_accounts: JobAccounts
     job_finder: JobFinder
+    events: EventFinder
     readiness: Readiness
     deliveries: Deliveries
     accounts: AccountControls
@@ -82,6 +89,9 @@ class AppServices:
     audit_log: AuditLog
     verification_codes: VerificationCodes
     suppressions: Suppressions
+    operations: Operations
+    replays: ReplayPlanner
+    event_selector: EventSelector
     people: PersonReport
     person_erasure: PersonErasure
     event_stream: JobEventStream
@@ -133,11 +143,12 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
     )
     limits = ConnectionLimits.of(open_file_limit(), settings.max_body_bytes)
     connections = Connections(limits, reporter.count)
+    rules = RuleSet(config.rules, config.recipients.folded)
     return AppServices(
         settings=settings,
         config=config,
         sources=resolve_sources(config.sources, environ),
-        rules=RuleSet(config.rules, config.recipients.folded),
+        rules=rules,
         api_keys=ApiKeys(settings.api_keys),
         failed_authentication=FailedAuthentication(reporter.count),
         refused_webhooks=LogSummaries(_log.warning, "webhook rejected"),
@@ -148,6 +159,8 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         ledger=Ledger(client, script_config, cipher),
         job_accounts=JobAccounts(client),
         jobs=queries,
+        job_details=JobDetailsReader(client, cipher, script_config.person_keys),
+        events=EventFinder(client, script_config, queries),
         job_finder=JobFinder(client, script_config, queries),
         readiness=Readiness(client, script_config),
         deliveries=Deliveries(client, script_config),
@@ -156,6 +169,9 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         audit_log=AuditLog(client, script_config),
         verification_codes=VerificationCodes(client, derive_keys(",".join(settings.secret_keys))),
         suppressions=Suppressions(client, script_config.person_keys),
+        replays=ReplayPlanner(config, queries, rules),
+        event_selector=EventSelector(client, queries),
+        operations=Operations(client, script_config, settings.secret_keys),
         people=PersonReport(
             client,
             script_config,

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from actors.instagram import follower_pages, stored_rows, write_verification
+from actors.instagram import follower_pages, stored_rows, threads, write_verification
 from actors.instagram.account_client import AccountClient
 from actors.instagram.client import InstagramClient
 from actors.instagram.follower_pages import FollowersPage
@@ -16,6 +16,7 @@ from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.serializers import post_view, user_view
 from actors.instagram.write_query import LostTime, OwnedByOthers, WriteQuery, no_owner
 from service.instagram.ids import InvalidIdentifier, recipient_pk, recipient_username
+from service.jobs.verification_report import VerificationReport
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Gateway(AccountClient):
         """Whether the account already has a thread with this recipient."""
 
         async def read(client: InstagramClient) -> bool:
-            return bool(await write_verification.get_thread(client, pk))
+            return bool(await threads.get_thread(client, pk))
 
         return await self.call(read)
 
@@ -143,6 +144,7 @@ class Gateway(AccountClient):
         age_ms: int,
         owned_by_others: OwnedByOthers = no_owner,
         lost: LostTime | None = None,
+        report: VerificationReport | None = None,
     ) -> DmReceipt | None:
         """Verify whether a DM reached its thread.
 
@@ -154,6 +156,7 @@ class Gateway(AccountClient):
           owned_by_others: Returns which message ids belong to other jobs; called only when no
             message carries the token.
           lost: If given, the DM may also be one of this time that carries another token.
+          report: Filled in with what is read.
 
         Returns:
           The DM's receipt; None when the thread certainly does not show it at present.
@@ -163,10 +166,11 @@ class Gateway(AccountClient):
           SimilarWriteFound: The thread shows a message that may be it.
         """
         context, intended_at = client_context_for(token_or_context), _monotonic_ago(age_ms)
+        read_so_far = report or VerificationReport()
 
         async def read(client: InstagramClient) -> DmReceipt | None:
             query = WriteQuery(
-                str(client.user_id), text, intended_at, context, owned_by_others, lost
+                str(client.user_id), text, intended_at, context, owned_by_others, lost, read_so_far
             )
             found = await write_verification.find_dm(client, pk, query)
             if found is None:
@@ -181,7 +185,12 @@ class Gateway(AccountClient):
         return await self.call(read)
 
     async def find_comment(
-        self, media_pk: str, text: str, age_ms: int, owned_by_others: OwnedByOthers = no_owner
+        self,
+        media_pk: str,
+        text: str,
+        age_ms: int,
+        owned_by_others: OwnedByOthers = no_owner,
+        report: VerificationReport | None = None,
     ) -> CommentReceipt | None:
         """Verify whether a comment reached its post.
 
@@ -190,6 +199,7 @@ class Gateway(AccountClient):
           text: Its text.
           age_ms: Time since its intent was recorded, in ms.
           owned_by_others: Returns which comment ids belong to other jobs.
+          report: As in `find_dm`.
 
         Returns:
           The comment's receipt; None when the post certainly does not show it at present.
@@ -198,11 +208,15 @@ class Gateway(AccountClient):
           SearchIncomplete: The post has more comments than are read.
           SimilarWriteFound: The post shows a comment that may be it.
         """
-        intended_at = _monotonic_ago(age_ms)
+        intended_at, read_so_far = _monotonic_ago(age_ms), report or VerificationReport()
 
         async def read(client: InstagramClient) -> CommentReceipt | None:
             query = WriteQuery(
-                str(client.user_id), text, intended_at, owned_by_others=owned_by_others
+                str(client.user_id),
+                text,
+                intended_at,
+                owned_by_others=owned_by_others,
+                report=read_so_far,
             )
             found = await write_verification.find_comment(client, media_pk, query)
             return CommentReceipt(stored_rows.comment_id(found)) if found else None

@@ -22,7 +22,7 @@ from actors.instagram.reply import Reply, attach_reply
 from actors.instagram.reply_fields import numeric_id
 from actors.instagram.reply_policies import policy_for_words
 from actors.instagram.request_deadline import seconds_until_deadline
-from actors.instagram.write_verification import get_thread, thread_id_of
+from actors.instagram.threads import get_thread, thread_id_of
 
 _UPLOAD_URL: Final = "https://rupload.facebook.com/messenger_image"
 #: Time limit of each socket read or write, not of the whole upload.

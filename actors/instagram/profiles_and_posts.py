@@ -21,7 +21,7 @@ from aiograpi.exceptions import (
 from actors.instagram.pks import find_user_pk
 from actors.instagram.reply import reply_of
 from actors.instagram.reply_fields import Reply, mapping, objects, text
-from actors.instagram.write_verification import PrivateApi
+from actors.instagram.threads import PrivateApi
 
 #: The fields in which Instagram explains a refusal.
 _EXPLANATIONS: Final = ("message", "error_title", "error_body", "feedback_message")

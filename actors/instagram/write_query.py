@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+
+from service.jobs.verification_report import VerificationReport
 
 #: Returns which of the given Instagram ids belong to other jobs.
 OwnedByOthers = Callable[[Sequence[str]], Awaitable[Set[str]]]
@@ -50,6 +52,7 @@ class WriteQuery:
       client_context: A DM's token; comments do not show theirs.
       owned_by_others: Returns which ids belong to other jobs.
       lost: If given, the write may be a forgotten job's of this time, with another token.
+      report: What was read for it.
     """
 
     own_pk: str
@@ -58,6 +61,7 @@ class WriteQuery:
     client_context: str = ""
     owned_by_others: OwnedByOthers = no_owner
     lost: LostTime | None = None
+    report: VerificationReport = field(default_factory=VerificationReport, compare=False)
 
 
 def earliest_stored_ms(reply: Any, query: WriteQuery) -> int:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final
 
-from actors.instagram.reply_fields import mapping, text
 from actors.instagram.stored_rows import (
     Row,
     client_context,
@@ -23,6 +22,7 @@ from actors.instagram.stored_rows import (
     message_ms,
     rows_of,
 )
+from actors.instagram.threads import PrivateApi, find_thread_id, thread_page
 from actors.instagram.write_matching import (
     alike_comments,
     alike_dms,
@@ -35,7 +35,6 @@ from actors.instagram.write_query import WriteQuery, earliest_stored_ms, latest_
 
 #: At human pace, reading this many pages still fits into the time limit of a call.
 MAX_PAGES: Final = 15
-_PAGE_SIZE: Final = 20
 _NO_CURSORS: Final[Mapping[str, str]] = {}
 
 
@@ -45,15 +44,6 @@ class SearchIncomplete(Exception):
 
 class SimilarWriteFound(Exception):
     """The account wrote something alike at that time, so "not found" would be a guess."""
-
-
-class PrivateApi(Protocol):
-    """The part of the client used here."""
-
-    last_response: Any
-
-    async def private_request(self, endpoint: str, **kwargs: Any) -> Any:
-        """Send one request and return the decoded reply."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +77,17 @@ async def find_dm(api: PrivateApi, pk: str, query: WriteQuery) -> FoundDm | None
       SimilarWriteFound: The thread shows a message that may be it.
       LookupError: A reply shows no messages, or some that cannot be read.
     """
+    query.report.restart()
     thread_id = await find_thread_id(api, pk)
     if thread_id is None:
+        query.report.complete = True
         return None
+    query.report.thread_id = thread_id
     found, cursor = _Candidates(query, message_id, message_ms), None
     for _ in range(MAX_PAGES):
-        page = await _thread_page(api, thread_id, cursor)
+        page = await thread_page(api, thread_id, cursor)
         items, since_ms = rows_of(page.get("items")), earliest_stored_ms(api.last_response, query)
+        query.report.add_page(len(items))
         if item := with_token(items, query):
             return FoundDm(item, thread_id, by_token=True)
         found.same += matching_dms(items, query, since_ms)
@@ -128,11 +122,13 @@ async def find_comment(api: PrivateApi, media_pk: str, query: WriteQuery) -> Row
       SimilarWriteFound: The post shows a comment that may be it.
       LookupError: A reply shows no comments, or some that cannot be read.
     """
+    query.report.restart()
     found, cursors = _Candidates(query, comment_id, comment_ms), _NO_CURSORS
     for _ in range(MAX_PAGES):
         params = {"can_support_threading": "true", "permalink_enabled": "false", **cursors}
         page = await api.private_request(f"media/{media_pk}/comments/", params=params)
         rows, since_ms = comments_in(page), earliest_stored_ms(api.last_response, query)
+        query.report.add_page(len(rows))
         found.same += matching_comments(rows, query, since_ms)
         found.alike += alike_comments(rows, query, since_ms)
         cursors = _next_cursors(page)
@@ -176,6 +172,7 @@ class _Candidates:
           LookupError: A page could not be read.
           SimilarWriteFound: A row may be it.
         """
+        self._report()
         if row := await self._oldest_unowned(self.same):
             return row
         row = await self._oldest_unowned(await self._of_forgotten_jobs())
@@ -188,6 +185,11 @@ class _Candidates:
         if not self.complete:
             raise SearchIncomplete(f"{where} has more than was read")
         return None
+
+    def _report(self) -> None:
+        report = self.query.report
+        report.matching, report.similar = len(self.same), len(self.alike)
+        report.complete = self.complete and not self.unreadable
 
     async def _of_forgotten_jobs(self) -> list[Row]:
         """The rows whose tokens belong to no job that the store knows."""
@@ -205,65 +207,6 @@ class _Candidates:
         owned = await self.query.owned_by_others([self.id_of(row) for row in newest_first])
         unowned = [row for row in reversed(newest_first) if self.id_of(row) not in owned]
         return min(unowned, key=self.stored_ms, default=None)
-
-
-async def find_thread_id(api: PrivateApi, pk: str) -> str | None:
-    """The id of the account's thread with a user; None when there is none.
-
-    Raises:
-      LookupError: There is a thread, but the reply does not show its id.
-    """
-    thread = await get_thread(api, pk)
-    return thread_id_of(thread) if thread else None
-
-
-def thread_id_of(thread: Row, *fields: str) -> str:
-    """A thread's id.
-
-    Parameters:
-      thread: Instagram's thread object.
-      fields: The fields that may have it, in order; by default both that threads have.
-
-    Raises:
-      LookupError: None of them does. Then nothing can be said about the thread's messages.
-    """
-    ids = (text(thread.get(name) or "") for name in fields or ("thread_id", "thread_v2_id"))
-    if found := next(filter(None, ids), ""):
-        return found
-    raise LookupError("a thread without an id")
-
-
-async def get_thread(api: PrivateApi, pk: str) -> Row:
-    """Read Instagram's object of the account's thread with a user; empty when there is none.
-
-    Raises:
-      LookupError: The reply has something else for a thread.
-    """
-    reply = await api.private_request(
-        "direct_v2/threads/get_by_participants/",
-        params={"recipient_users": f"[{pk}]", "seq_id": 2580572, "limit": _PAGE_SIZE},
-    )
-    thread = reply.get("thread")
-    if thread and not mapping(thread):
-        raise LookupError("a thread that is not an object")
-    # Some replies are the thread's object itself.
-    is_thread = reply.get("thread_id") or reply.get("thread_v2_id")
-    # Without a thread, the least that Instagram says is that all is well.
-    if not (is_thread or "thread" in reply or "users" in reply or reply.get("status") == "ok"):
-        raise LookupError("a reply that is not about threads")
-    return mapping(thread) or (mapping(reply) if is_thread else {})
-
-
-async def _thread_page(api: PrivateApi, thread_id: str, cursor: str | None) -> Row:
-    params = {
-        "visual_message_return_type": "unseen",
-        "direction": "older",
-        "seq_id": "40065",
-        "limit": str(_PAGE_SIZE),
-    } | ({"cursor": cursor} if cursor else {})
-    reply = await api.private_request(f"direct_v2/threads/{thread_id}/", params=params)
-    thread: Row = reply["thread"]
-    return thread
 
 
 def _next_cursors(page: Row) -> Mapping[str, str]:

@@ -181,6 +181,7 @@ class Attempt:
     async def _verify_write(self, gateway: Gateway, pk: str) -> None:
         ownership = WriteOwnership(self._runtime.client)
         search = search_context(self._claim, self._claimed_at, ownership)
+        self._recorder.verification = search.report
         found = await self._job_write.find(self._claim, gateway, pk, search)
         if found is None or not await self._succeed(found, why="found by verification lookup"):
             await self._record(after_not_found(self._claim.job, random.random()))

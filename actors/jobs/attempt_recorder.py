@@ -22,6 +22,7 @@ from service.jobs.lua.append_follower_page import FollowerPageReply
 from service.jobs.lua.finish_job import FinishReply
 from service.jobs.lua.store_report import StoreReportReply
 from service.jobs.photo_store import PhotoStore
+from service.jobs.verification_report import VerificationReport
 from service.logging.setup import get_logger
 from service.photos.photo import Photo
 from service.reports.request import ReportFormat
@@ -44,6 +45,8 @@ class AttemptRecorder:
 
     #: The account's client, whose reads are counted with each step; None before it is acquired.
     gateway: Gateway | None = None
+    #: What a verification of the write has read; None while there was none.
+    verification: VerificationReport | None = None
     #: How many of these reads were charged with the claim.
     prepaid_reads: int = 0
 
@@ -58,7 +61,9 @@ class AttemptRecorder:
         reads = self._take_reads()
 
         async def call() -> FinishReply:
-            return await self._claims.finish(self._claim, reads=reads, **vars(step))
+            return await self._claims.finish(
+                self._claim, reads=reads, verification=self.verification, **vars(step)
+            )
 
         reply = await self._until_recorded(call)
         outcome = "taken" if reply == "taken" else step.status
@@ -70,7 +75,9 @@ class AttemptRecorder:
         reads = self._take_reads()
 
         async def call() -> str:
-            return await self._claims.release(self._claim, reads=reads, **vars(step))
+            return await self._claims.release(
+                self._claim, reads=reads, verification=self.verification, **vars(step)
+            )
 
         await self._until_recorded(call)
         self.log_outcome(step.to, step.reason)

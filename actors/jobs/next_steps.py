@@ -63,16 +63,14 @@ class Finish:
 INTENT_NOT_DURABLE: Final = Release(
     Status.WAITING, "not_durable", after_ms=5_000, charge="free", sent=False
 )
-_UNCERTAIN: Final = Finish(
-    Status.UNCERTAIN,
-    failure=Failure(
-        "outcome_unknown",
-        "The write may have reached Instagram, and reading Instagram did not tell whether it did."
-        " Check the account by hand; POST /jobs/{id}/retry verifies once more and then sends.",
-        retryable=True,
-    ),
-    why="outcome unknown",
+_OUTCOME_UNKNOWN: Final = Failure(
+    "outcome_unknown",
+    "The write may have reached Instagram, and reading Instagram did not tell whether it did. Check"
+    " the account by hand; POST /jobs/{id}/settle records what you found, POST /jobs/{id}/retry"
+    " verifies once more and then sends.",
+    retryable=True,
 )
+_NOT_FOUND: Final = "not found"
 
 
 def after_error(
@@ -122,13 +120,13 @@ def after_not_found(job: JobRecord, jitter: float) -> Release | Finish:
         # One lookup is enough: whatever was under way when history was lost has been stored since.
         return Release(Status.QUEUED, "not found: send", charge="looked")
     if job.not_found_count + 1 < NOT_FOUND_NEEDED:
-        return Release(Status.SENDING, "not found", after_ms=VERIFY_AGAIN_MS)
+        return Release(Status.SENDING, _NOT_FOUND, after_ms=VERIFY_AGAIN_MS)
     if job.resends >= len(RESEND_SECONDS):
-        return _UNCERTAIN
+        return _uncertain(_NOT_FOUND)
     more_seconds = RESEND_SECONDS[job.resends]
     if more_seconds and job.not_found_count < NOT_FOUND_NEEDED:
         # The last look is right before the write is sent again.
-        return Release(Status.SENDING, "not found", after_ms=_jittered_ms(more_seconds, jitter))
+        return Release(Status.SENDING, _NOT_FOUND, after_ms=_jittered_ms(more_seconds, jitter))
     return Release(Status.QUEUED, "not found: send again", charge="resend")
 
 
@@ -211,13 +209,18 @@ def _after_failed_verification(
     error: ErrorDecision, job: JobRecord, jitter: float
 ) -> Release | Finish:
     if job.verification_failures >= len(VERIFY_BACKOFF_SECONDS):
-        return _UNCERTAIN
+        return _uncertain(error.code)
     after_ms = _jittered_ms(VERIFY_BACKOFF_SECONDS[job.verification_failures], jitter)
     after_ms = _at_least(after_ms, error.retry_after_seconds)
     effect = account_effect(error, job)
     # A verification that the account's own trouble prevents does not count against the job.
     charge: Charge = "failed" if effect is NO_EFFECT else "free"
     return Release(Status.SENDING, error.code, after_ms=after_ms, charge=charge, effect=effect)
+
+
+def _uncertain(why: str) -> Finish:
+    """Leave it to a person, after a last verification that ended so."""
+    return Finish(Status.UNCERTAIN, failure=_OUTCOME_UNKNOWN, why=why)
 
 
 def _never_sent(error: ErrorDecision) -> bool:

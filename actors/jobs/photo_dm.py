@@ -80,7 +80,13 @@ class PhotoMessage(DirectMessage):
     ) -> WriteResult | None:
         """Read the thread; a photo has no text to compare."""
         receipt = await gateway.find_dm(
-            pk, write_id(claim), None, search.age_ms, search.owned_by_others, search.lost
+            pk,
+            write_id(claim),
+            None,
+            search.age_ms,
+            search.owned_by_others,
+            search.lost,
+            search.report,
         )
         return None if receipt is None else dm_result(receipt)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from actors.instagram.error_policies import ErrorPolicy, Outcome
@@ -16,6 +16,7 @@ from actors.instagram.write_query import LostTime, OwnedByOthers
 from service.accounts.user_id_cache import UserIdCache
 from service.instagram.ids import media_pk
 from service.jobs.claims import Claim, Thread
+from service.jobs.verification_report import VerificationReport
 from service.jobs.write_ownership import WriteOwnership
 
 _TEXT_GONE: Final = ErrorPolicy(
@@ -44,11 +45,13 @@ class SearchContext:
       age_ms: How long ago the intent was recorded.
       owned_by_others: Selects the ids at Instagram that belong to other jobs.
       lost: The time of which the store has lost the history; None for a write of this very job.
+      report: What the verification has read.
     """
 
     age_ms: int
     owned_by_others: OwnedByOthers
     lost: LostTime | None = None
+    report: VerificationReport = field(default_factory=VerificationReport)
 
 
 def search_context(claim: Claim, claimed_at: float, ownership: WriteOwnership) -> SearchContext:
@@ -156,7 +159,13 @@ class DirectMessage(SingleRequestWrite):
         self, claim: Claim, gateway: Gateway, pk: str, search: SearchContext
     ) -> WriteResult | None:
         receipt = await gateway.find_dm(
-            pk, write_id(claim), claim.text, search.age_ms, search.owned_by_others, search.lost
+            pk,
+            write_id(claim),
+            claim.text,
+            search.age_ms,
+            search.owned_by_others,
+            search.lost,
+            search.report,
         )
         return None if receipt is None else dm_result(receipt)
 
@@ -192,7 +201,9 @@ class Comment(SingleRequestWrite):
     async def find(
         self, claim: Claim, gateway: Gateway, pk: str, search: SearchContext
     ) -> WriteResult | None:
-        receipt = await gateway.find_comment(pk, claim.text, search.age_ms, search.owned_by_others)
+        receipt = await gateway.find_comment(
+            pk, claim.text, search.age_ms, search.owned_by_others, search.report
+        )
         return None if receipt is None else _comment_result(receipt)
 
 

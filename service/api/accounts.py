@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter
 
@@ -14,13 +14,17 @@ from service.api.auth import (
     Services,
 )
 from service.api.bindings import unknown_account
+from service.api.models.accounts import Account, AccountPage, GlobalPause
+from service.api.models.answer import shown_as
 from service.api.schemas import NoteRequest, PauseRequest
 from service.dependencies import AppServices
 
 router = APIRouter(tags=["accounts"])
 
+UNKNOWN_ACCOUNT: Final = {"description": "There is no such account (`unknown_account`)"}
 
-@router.get("/accounts")
+
+@router.get("/accounts", operation_id="list_accounts", responses={200: shown_as(AccountPage)})
 async def list_accounts(caller: NarrowedReadCaller, services: Services) -> dict[str, Any]:
     """List the configured accounts."""
     names = filter(caller.key.sees, services.config.accounts)
@@ -28,13 +32,21 @@ async def list_accounts(caller: NarrowedReadCaller, services: Services) -> dict[
     return {"items": items, "next": None}
 
 
-@router.get("/accounts/{name}")
+@router.get(
+    "/accounts/{name}",
+    operation_id="get_account",
+    responses={200: shown_as(Account), 404: UNKNOWN_ACCOUNT},
+)
 async def get_account(name: str, _caller: ReadCaller, services: Services) -> dict[str, Any]:
     """Show one account: whether it is active, why not, its budgets and its waiting jobs."""
     return await account_view(services, name)
 
 
-@router.post("/accounts/{name}/pause")
+@router.post(
+    "/accounts/{name}/pause",
+    operation_id="pause_account",
+    responses={200: shown_as(Account), 404: UNKNOWN_ACCOUNT},
+)
 async def pause_account(
     name: str, caller: AccountsCaller, services: Services, body: PauseRequest | None = None
 ) -> dict[str, Any]:
@@ -45,7 +57,11 @@ async def pause_account(
     return await account_view(services, name)
 
 
-@router.post("/accounts/{name}/resume")
+@router.post(
+    "/accounts/{name}/resume",
+    operation_id="resume_account",
+    responses={200: shown_as(Account), 404: UNKNOWN_ACCOUNT},
+)
 async def resume_account(
     name: str, caller: AccountsCaller, services: Services, body: PauseRequest | None = None
 ) -> dict[str, Any]:
@@ -56,7 +72,7 @@ async def resume_account(
     return await account_view(services, name)
 
 
-@router.post("/pause")
+@router.post("/pause", operation_id="pause_all_accounts", responses={200: shown_as(GlobalPause)})
 async def pause_all_accounts(
     caller: AdminCaller, services: Services, body: NoteRequest | None = None
 ) -> dict[str, Any]:
@@ -65,7 +81,7 @@ async def pause_all_accounts(
     return await services.accounts.global_pause()
 
 
-@router.post("/resume")
+@router.post("/resume", operation_id="resume_all_accounts", responses={200: shown_as(GlobalPause)})
 async def resume_all_accounts(
     caller: AdminCaller, services: Services, _body: NoteRequest | None = None
 ) -> dict[str, Any]:

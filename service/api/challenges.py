@@ -8,8 +8,10 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
 from service.accounts.verification_codes import CODE_HOLDS, normalise_code
-from service.api.accounts import account_view, require_account
+from service.api.accounts import UNKNOWN_ACCOUNT, account_view, require_account
 from service.api.auth import AccountsCaller, Services
+from service.api.models.accounts import Account
+from service.api.models.answer import shown_as
 
 router = APIRouter(tags=["accounts"])
 
@@ -26,7 +28,11 @@ class VerificationCodeRequest(BaseModel):
     ]
 
 
-@router.post("/accounts/{name}/challenge")
+@router.post(
+    "/accounts/{name}/challenge",
+    operation_id="submit_verification_code",
+    responses={200: shown_as(Account), 404: UNKNOWN_ACCOUNT},
+)
 async def submit_verification_code(
     name: str, body: VerificationCodeRequest, caller: AccountsCaller, services: Services
 ) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Send
 
+from service.api.models.followers import FollowerRowPage
+from service.api.models.job_results import ResultAnswer
 from service.dependencies import AppServices
 from service.followers.formats import CSV, FORMATS, JSON, NDJSON, Format, as_csv, as_ndjson, as_page
 from service.followers.rows import MAX_ROWS, RowsExpired
@@ -26,6 +28,7 @@ HEARTBEAT_SECONDS: Final = 15.0
 #: For the documentation.
 ROWS_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
+        "model": FollowerRowPage | ResultAnswer,
         "description": 'The rows of a follower export; for another job `{"result": ...}`',
         "headers": {
             "Heliograph-Next-Cursor": {
@@ -51,12 +54,14 @@ ROWS_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
         },
         "content": {
             NDJSON: {
+                "schema": {"type": "string"},
                 "example": '{"pk":"70000000001","username":"follower.0000001","full_name":'
-                '"Follower 1","is_private":false,"is_verified":false}\n'
+                '"Follower 1","is_private":false,"is_verified":false}\n',
             },
             CSV: {
+                "schema": {"type": "string"},
                 "example": "pk,username,full_name,is_private,is_verified\r\n"
-                "70000000001,follower.0000001,Follower 1,false,false\r\n"
+                "70000000001,follower.0000001,Follower 1,false,false\r\n",
             },
             JSON: {
                 "example": {

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.auth import NarrowedJobsCaller, Services
 from service.api.callers import Caller
-from service.api.idempotency import IdempotencyKey, create_job_once
+from service.api.idempotency import CONFLICT, IdempotencyKey, create_job_once
+from service.api.models.answer import shown_as
+from service.api.models.jobs import JOB_EXAMPLE, Job
 from service.api.schemas import Metadata, Name, check_callback, find_account, invalid
 from service.dependencies import AppServices
 from service.followers.rows import MAX_ROWS
@@ -27,15 +29,16 @@ PRIORITY: Final = 1
 #: For the documentation: an export that is running.
 _EXPORT_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     202: {
+        **shown_as(Job),
         "description": "The export job",
         "content": {
             "application/json": {
                 "example": {
-                    "id": "job_jegxacjdmuhgbwsjcg2fxbjjo5",
+                    **JOB_EXAMPLE,
                     "kind": "followers",
                     "account": "reader",
-                    "to": "some.handle",
                     "status": "waiting",
+                    "finished_at": None,
                     "wait": {
                         "reason": "lookup_gap",
                         "until": "2026-11-20T10:27:03.000Z",
@@ -48,11 +51,13 @@ _EXPORT_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
                         "limit": 5000,
                         "eta": "2026-11-20T10:27:58.000Z",
                     },
+                    "result": None,
+                    "source": {"source": None, "event_id": None, "rule": None, "api_key": "crm"},
                 }
             }
         },
     },
-    422: {"description": "A field is invalid; the message names it (`invalid_request`)"},
+    409: CONFLICT,
     503: {"description": "No configured account may read (`no_account`)"},
 }
 
@@ -113,6 +118,8 @@ def _add_route(kind: FollowerKind, description: str) -> None:
     @router.post(
         f"/users/{{username}}/{kind}",
         name=f"export_{kind}",
+        operation_id=f"export_{kind}",
+        summary=description,
         description=description,
         status_code=202,
         responses=_EXPORT_RESPONSES,

@@ -9,12 +9,14 @@ from fastapi.responses import JSONResponse, Response
 
 from service import VERSION
 from service.api.auth import Services
+from service.api.models.answer import shown_as
+from service.api.models.health import Health, Readiness
 from service.api.store_errors import not_ready_response
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz")
+@router.get("/healthz", operation_id="get_health", responses={200: shown_as(Health)})
 async def get_health() -> dict[str, Any]:
     """Liveness: the process responds. Redis is not contacted."""
     return {"status": "ok", "version": VERSION}
@@ -22,8 +24,11 @@ async def get_health() -> dict[str, Any]:
 
 @router.get(
     "/readyz",
-    response_model=dict[str, Any],
-    responses={503: {"description": "Webhooks would be refused"}},
+    operation_id="get_readiness",
+    responses={
+        200: shown_as(Readiness),
+        503: {"description": "Webhooks would be refused; the message says why"},
+    },
 )
 async def get_readiness(services: Services) -> Response:
     """Readiness: webhooks would be recorded. Redis is tried at most once a second."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Header, Response
 
@@ -19,6 +19,9 @@ IdempotencyKey = Annotated[
         description="A request with the same key and body returns the same job for 7 days",
     ),
 ]
+
+
+CONFLICT: Final = {"description": "The key was used with another request (`idempotency_conflict`)"}
 
 
 async def create_job_once(

@@ -175,8 +175,8 @@ def build_filter(
     return JobFilter(
         statuses=tuple(dict.fromkeys(statuses)),
         metadata=tuple(metadata.items()),
-        created_since_ms=_unix_ms(since),
-        created_until_ms=_unix_ms(until),
+        created_since_ms=unix_ms(since),
+        created_until_ms=unix_ms(until),
         bound_to=(),
         **names,
     )
@@ -213,7 +213,7 @@ def _text_of(value: _Plain) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _unix_ms(time: datetime | None) -> int | None:
+def unix_ms(time: datetime | None) -> int | None:
     """Milliseconds, rounded up: times of jobs have no finer parts."""
     return None if time is None else -int(-time.timestamp() * 1000 // 1)
 

@@ -17,11 +17,14 @@ from service.api.auth import (
 )
 from service.api.bindings import unknown_job
 from service.api.follower_results import ROWS_RESPONSES, follow_rows, negotiate_format, stored_rows
-from service.api.idempotency import IdempotencyKey, create_job_once
+from service.api.idempotency import CONFLICT, IdempotencyKey, create_job_once
 from service.api.job_filters import METADATA_PARAMETER, JobFilterQuery
+from service.api.models.answer import shown_as
+from service.api.models.jobs import Job, JobPage, Timeline
 from service.api.multipart import UPLOAD_SCHEMA
 from service.api.pagination import Cursor, Limit, matching, page_response, parse_cursor
 from service.api.record_versions import newer_record
+from service.api.report_files import report_file
 from service.api.schemas import JobRequest, SettleRequest, invalid, utc_now
 from service.dependencies import AppServices
 from service.http.errors import ApiError
@@ -36,7 +39,19 @@ router = APIRouter(tags=["jobs"])
 MAX_WAIT_SECONDS: Final = 25
 
 
-@router.post("/jobs", status_code=202, openapi_extra=UPLOAD_SCHEMA)
+_UNKNOWN: Final = {"description": "There is no such job (`unknown_job`)"}
+
+
+@router.post(
+    "/jobs",
+    operation_id="create_job",
+    status_code=202,
+    responses={
+        202: shown_as(Job),
+        409: CONFLICT,
+    },
+    openapi_extra=UPLOAD_SCHEMA,
+)
 async def create_job(
     body: JobRequest,
     response: Response,
@@ -70,7 +85,12 @@ def build_draft(body: JobRequest, services: AppServices) -> JobDraft:
     return body.draft(services.config, utc_now())
 
 
-@router.get("/jobs", openapi_extra=METADATA_PARAMETER)
+@router.get(
+    "/jobs",
+    operation_id="list_jobs",
+    responses={200: shown_as(JobPage)},
+    openapi_extra=METADATA_PARAMETER,
+)
 async def list_jobs(
     caller: NarrowedReadCaller,
     services: Services,
@@ -89,7 +109,7 @@ async def list_jobs(
     )
 
 
-@router.get("/jobs/{job_id}")
+@router.get("/jobs/{job_id}", operation_id="get_job", responses={200: shown_as(Job), 404: _UNKNOWN})
 async def get_job(
     job_id: str,
     _caller: ReadCaller,
@@ -101,14 +121,21 @@ async def get_job(
         ),
     ] = 0,
 ) -> dict[str, Any]:
-    """Show one job; with `wait`, respond when it has ended or the time is up."""
-    job = await _require_job(services, job_id)
-    if not wait or job["status"] in FINAL:
-        return job
-    return await _wait_for_end(services, job_id, min(wait, MAX_WAIT_SECONDS))
+    """Show one job and what was tried for it; with `wait`, when it has ended or the time is up."""
+    if wait:
+        await _wait_for_end(services, job_id, min(wait, MAX_WAIT_SECONDS))
+    details = await services.job_details.read(job_id)
+    if details is None:
+        raise unknown_job()
+    [job] = await services.jobs.to_public([details.record])
+    return {**job, **details.public()}
 
 
-@router.get("/jobs/{job_id}/timeline")
+@router.get(
+    "/jobs/{job_id}/timeline",
+    operation_id="get_job_timeline",
+    responses={200: shown_as(Timeline), 404: _UNKNOWN},
+)
 async def get_timeline(job_id: str, _caller: ReadCaller, services: Services) -> dict[str, Any]:
     """List all changes of a job's status (when, by whom, why) and its deliveries."""
     job = await _require_job(services, job_id)
@@ -116,14 +143,18 @@ async def get_timeline(job_id: str, _caller: ReadCaller, services: Services) -> 
     return {"items": await services.jobs.timeline(job_id), "next": None, "deliveries": deliveries}
 
 
-@router.get("/jobs/{job_id}/result", response_model=None, responses=ROWS_RESPONSES)
+@router.get(
+    "/jobs/{job_id}/result",
+    operation_id="get_job_result",
+    response_model=None,
+    responses={**ROWS_RESPONSES, 404: _UNKNOWN},
+)
 async def get_result(
     job_id: str,
     caller: ReadCaller,
     services: Services,
-    accept: Annotated[
-        list[str] | None, Header(description="The format: NDJSON, CSV or JSON")
-    ] = None,
+    # OpenAPI knows it from the media types of the response, and wants no parameter of this name.
+    accept: Annotated[list[str] | None, Header(include_in_schema=False)] = None,
     cursor: Annotated[
         str | None,
         Query(description="The number of rows to skip"),
@@ -136,7 +167,10 @@ async def get_result(
         bool, Query(description="Stream new rows until the export ends (NDJSON only)")
     ] = False,
 ) -> Response | dict[str, Any]:
-    """Return a job's result; of a follower export the rows so far, as NDJSON, CSV or JSON."""
+    """Return a job's result.
+
+    Of a follower export, the rows so far, as NDJSON, CSV or JSON; of a report, its file.
+    """
     job = await _require_job(services, job_id)
     if job["kind"] in FOLLOWER_KINDS:
         caller.require_people()
@@ -144,12 +178,22 @@ async def get_result(
         if follow:
             return await follow_rows(services, job, int(cursor or 0), limit)
         return await stored_rows(services, job, media_type, int(cursor or 0), limit)
+    if job["kind"] == "report":
+        return await report_file(services, job)
     if job["result"] is None:
         raise ApiError(409, "no_result", f"The job is {job['status']} and has no result.")
     return {"result": job["result"]}
 
 
-@router.post("/jobs/{job_id}/cancel")
+@router.post(
+    "/jobs/{job_id}/cancel",
+    operation_id="cancel_job",
+    responses={
+        200: shown_as(Job),
+        404: _UNKNOWN,
+        409: {"description": "It has written or ended (`not_cancelable`, `newer_release`)"},
+    },
+)
 async def cancel_job(job_id: str, caller: JobsCaller, services: Services) -> dict[str, Any]:
     """Cancel a job that has not written anything; a running job stops before its write."""
     reply = await services.ledger.cancel(job_id, *caller)
@@ -165,7 +209,19 @@ async def cancel_job(job_id: str, caller: JobsCaller, services: Services) -> dic
     return job
 
 
-@router.post("/jobs/{job_id}/retry", status_code=202)
+@router.post(
+    "/jobs/{job_id}/retry",
+    operation_id="retry_job",
+    status_code=202,
+    responses={
+        202: shown_as(Job),
+        404: _UNKNOWN,
+        409: {
+            "description": "It has not failed, or what it was to send is gone (`not_retryable`,"
+            " `erased`, `text_gone`, `photo_gone`, `result_gone`, `newer_release`)"
+        },
+    },
+)
 async def retry_job(job_id: str, caller: JobsCaller, services: Services) -> dict[str, Any]:
     """Start the next run of a failed or uncertain job."""
     reply = await services.ledger.retry(job_id, *caller)
@@ -191,7 +247,15 @@ async def retry_job(job_id: str, caller: JobsCaller, services: Services) -> dict
     return job
 
 
-@router.post("/jobs/{job_id}/settle", operation_id="settle_job")
+@router.post(
+    "/jobs/{job_id}/settle",
+    operation_id="settle_job",
+    responses={
+        200: shown_as(Job),
+        404: _UNKNOWN,
+        409: {"description": "It is not uncertain (`not_uncertain`, `erased`, `newer_release`)"},
+    },
+)
 async def settle_job(
     job_id: str, body: SettleRequest, caller: JobsCaller, services: Services
 ) -> dict[str, Any]:
@@ -223,7 +287,7 @@ async def _newer_job(services: AppServices, job_id: str) -> ApiError:
     return newer_record("job", records[0].version) if records else unknown_job()
 
 
-async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> dict[str, Any]:
+async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     with services.broadcaster.subscribe(job_id) as subscriber:
         while True:
@@ -231,7 +295,7 @@ async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> d
             job = await _require_job(services, job_id)
             remaining = deadline - time.monotonic()
             if job["status"] in FINAL or remaining <= 0 or subscriber.closed:
-                return job
+                return
             await subscriber.wait(min(remaining, POLL_SECONDS))
 
 

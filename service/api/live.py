@@ -108,7 +108,12 @@ LastNumber = Annotated[int | None, Depends(_last_number)]
 LastPosition = Annotated[str | None, Depends(_last_position)]
 
 
-@router.get("/jobs/{job_id}/live", response_class=Response, responses=_JOB_RESPONSES)
+@router.get(
+    "/jobs/{job_id}/live",
+    operation_id="follow_job",
+    response_class=Response,
+    responses=_JOB_RESPONSES,
+)
 async def follow_job(
     job_id: str, caller: ReadCaller, services: Services, after: LastNumber
 ) -> Response:
@@ -124,7 +129,9 @@ async def follow_job(
     )
 
 
-@router.get("/live", response_class=Response, responses=_ALL_RESPONSES)
+@router.get(
+    "/live", operation_id="follow_all_jobs", response_class=Response, responses=_ALL_RESPONSES
+)
 async def follow_all_jobs(
     caller: NarrowedReadCaller, services: Services, after: LastPosition
 ) -> Response:

@@ -4,41 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
-from service.http.errors import ErrorBody, ErrorDetail
+from service.api.models.errors import ErrorBody
+from service.api.models.lookups import PendingView, UserItems
 from service.lookups.schemas import PostView, UserView
 
 _Responses = dict[int | str, dict[str, Any]]
-
-
-class PendingView(BaseModel):
-    """A lookup in progress."""
-
-    status: str = Field(examples=["pending"])
-    message: str
-    job_id: str = Field(
-        description="The lookup's job: follow it at /jobs/{job_id}, also in `Location`"
-    )
-    retry_after_seconds: int
-
-
-class UserItem(BaseModel):
-    """One item of a batch lookup."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    username: str = Field(description="As the request gave it")
-    user: UserView | None
-    error: ErrorDetail | None = Field(description="Like the error of a single lookup")
-    age_seconds: int | None
-    warning: str | None = Field(description="`stale`, or why there is no newer copy")
-
-
-class UserItems(BaseModel):
-    """Several profiles, in the order of the request."""
-
-    items: list[UserItem]
 
 
 _USER: Final = {

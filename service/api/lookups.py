@@ -49,7 +49,12 @@ IfNoneMatch = Annotated[
 
 
 @router.head("/users/{username:path}", include_in_schema=False)
-@router.get("/users/{username:path}", response_class=Response, responses=lookup_openapi.USER)
+@router.get(
+    "/users/{username:path}",
+    operation_id="get_user",
+    response_class=Response,
+    responses=lookup_openapi.USER,
+)
 async def get_user(
     username: str,
     caller: UnmaskedReadCaller,
@@ -64,7 +69,12 @@ async def get_user(
 
 
 @router.head("/posts/{shortcode:path}", include_in_schema=False)
-@router.get("/posts/{shortcode:path}", response_class=Response, responses=lookup_openapi.POST)
+@router.get(
+    "/posts/{shortcode:path}",
+    operation_id="get_post",
+    response_class=Response,
+    responses=lookup_openapi.POST,
+)
 async def get_post(
     shortcode: str,
     caller: UnmaskedReadCaller,
@@ -78,7 +88,9 @@ async def get_post(
     return await _lookup_response(services, target, caller.key_name, wait, prefer)
 
 
-@router.get("/users", response_class=Response, responses=lookup_openapi.USERS)
+@router.get(
+    "/users", operation_id="get_users", response_class=Response, responses=lookup_openapi.USERS
+)
 async def get_users(
     request: Request,
     caller: UnmaskedReadCaller,

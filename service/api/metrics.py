@@ -12,9 +12,13 @@ router = APIRouter(tags=["health"])
 
 @router.get(
     "/metrics",
+    operation_id="get_metrics",
     response_class=Response,
     responses={
-        200: {"content": {"text/plain": {}}, "description": "Prometheus' text format"},
+        200: {
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+            "description": "Prometheus' text format",
+        },
         401: {"description": "METRICS_KEY is set, and the request does not have it"},
         503: {"description": "Redis is unavailable"},
     },

@@ -8,6 +8,8 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator
 
 from service.api.auth import AdminCaller, Services
+from service.api.models.answer import shown_as
+from service.api.models.people import PersonErasure, PersonPage
 from service.api.pagination import Cursor, parse_cursor
 from service.api.suppressions import recipient_key
 from service.http.errors import ApiError
@@ -27,7 +29,7 @@ JobLimit = Annotated[
 ]
 
 
-@router.get("/people/{handle}")
+@router.get("/people/{handle}", operation_id="get_person", responses={200: shown_as(PersonPage)})
 async def show_person(
     handle: Handle,
     _caller: AdminCaller,
@@ -41,7 +43,14 @@ async def show_person(
     return await services.people.page(handle, cursor=parse_cursor(cursor), limit=limit)
 
 
-@router.delete("/people/{handle}")
+@router.delete(
+    "/people/{handle}",
+    operation_id="erase_person",
+    responses={
+        200: shown_as(PersonErasure),
+        409: {"description": "A write to this person may be under way (`person_busy`)"},
+    },
+)
 async def erase_person(
     handle: Handle, requester: AdminCaller, services: Services
 ) -> dict[str, Any]:

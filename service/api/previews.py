@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Query
 
 from service.api.auth import NarrowedJobsCaller, NarrowedReadCaller, Services
 from service.api.jobs import build_draft
+from service.api.list_filters import Created, NameFilter
+from service.api.models.answer import shown_as
+from service.api.models.audit import AuditPage
+from service.api.models.jobs import JobPreview
 from service.api.pagination import CURSOR_QUERY, Limit, list_cursor
 from service.api.schemas import JobRequest
 from service.dependencies import AppServices
 from service.instagram.limits import cautions
+from service.jobs.audit_filter import AuditFilter
 from service.jobs.replies import Preview
 from service.time_formats.timestamps import rfc3339
 
@@ -27,7 +33,7 @@ _MESSAGES: Final = {
 }
 
 
-@router.post("/jobs:preview")
+@router.post("/jobs:preview", operation_id="preview_job", responses={200: shown_as(JobPreview)})
 async def preview_job(
     body: JobRequest, caller: NarrowedJobsCaller, services: Services
 ) -> dict[str, Any]:
@@ -59,16 +65,34 @@ def _preview_view(preview: Preview, dry_run: bool) -> dict[str, Any]:
     }
 
 
-@router.get("/audit")
+async def _audit_filter(
+    created: Created,
+    account: Annotated[
+        NameFilter | None, Query(description="The account that it is about; `*` for all accounts")
+    ] = None,
+    job_id: Annotated[NameFilter | None, Query(description="The job that it is about")] = None,
+    by: Annotated[
+        NameFilter | None, Query(description="Who decided: `api:KEYNAME`, `cli`, a worker, ...")
+    ] = None,
+    decision: Annotated[
+        NameFilter | None, Query(description="What was decided: `send`, `hold`, `cancel`, ...")
+    ] = None,
+) -> AuditFilter:
+    return AuditFilter(account, job_id, by, decision, created.since_ms, created.until_ms)
+
+
+@router.get("/audit", operation_id="list_audit_entries", responses={200: shown_as(AuditPage)})
 async def list_audit_log(
     caller: NarrowedReadCaller,
     services: Services,
-    account: str | None = None,
+    audit_filter: Annotated[AuditFilter, Depends(_audit_filter)],
     cursor: EntryCursor = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """List decisions about jobs and accounts, newest first; without the texts of jobs."""
-    account = caller.key.only_account(account)
-    items, next_cursor = await services.audit_log.page(account=account, cursor=cursor, limit=limit)
+    account = caller.key.only_account(audit_filter.account)
+    items, next_cursor = await services.audit_log.page(
+        replace(audit_filter, account=account), cursor=cursor, limit=limit
+    )
     shown = [each for each in items if caller.key.sees(each["account"])]
     return {"items": shown, "next": next_cursor}

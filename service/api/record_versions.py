@@ -10,7 +10,7 @@ def newer_record(what: str, version: int) -> ApiError:
     """Build the 409 error for a change of such a record.
 
     Parameters:
-      what: `job` or `event`.
+      what: `job`, `event` or `operation`.
       version: The version of the record.
     """
     return ApiError(
@@ -20,8 +20,3 @@ def newer_record(what: str, version: int) -> ApiError:
         f" process knows up to {RECORD_VERSION}), so nothing was changed. Send the request again"
         " when the deploy is complete.",
     )
-
-
-def is_newer(version: int) -> bool:
-    """Whether a record has a version that only a newer release knows."""
-    return version > RECORD_VERSION

@@ -23,8 +23,7 @@ from service.http.errors import ApiError
 from service.instagram.ids import InvalidIdentifier, normalise_post
 from service.instagram.limits import MAX_TEXT_CHARACTERS, excess
 from service.instagram.typed_recipients import typed_recipient
-from service.jobs.lua.settle_job import SettledAs
-from service.jobs.model import DEFAULT_PRIORITY, MAX_DELAY_MS, JobDraft, Pausable, Write
+from service.jobs.model import DEFAULT_PRIORITY, MAX_DELAY_MS, JobDraft, Pausable, SettledAs, Write
 from service.json_values.plain_json import is_deeper, json_size
 from service.network.urls import MAX_URL_CHARACTERS
 from service.photos.photo import PhotoUrl

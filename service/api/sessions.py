@@ -11,8 +11,10 @@ from service.accounts.encryption import derive_keys
 from service.accounts.session_import import Imported, OtherDevice, OtherUser, import_session
 from service.accounts.session_store import SessionStore, SessionStoreError, SessionUnreadable
 from service.accounts.session_validation import InvalidSession
-from service.api.accounts import require_account
+from service.api.accounts import UNKNOWN_ACCOUNT, require_account
 from service.api.auth import AccountsCaller, Services
+from service.api.models.accounts import SessionReplacement
+from service.api.models.answer import shown_as
 from service.api.schemas import invalid
 from service.config.config import MissingVariable
 from service.dependencies import AppServices
@@ -33,7 +35,21 @@ SessionDocument = Annotated[
 ]
 
 
-@router.put("/accounts/{name}/session")
+@router.put(
+    "/accounts/{name}/session",
+    operation_id="replace_session",
+    responses={
+        200: shown_as(SessionReplacement),
+        404: UNKNOWN_ACCOUNT,
+        409: {
+            "description": "It is not the stored session's device or user, or there is a problem"
+            " with that one (`device_changed`, `user_changed`, `session_unreadable`, `conflict`)"
+        },
+        503: {
+            "description": "Redis is unavailable, or the username is not set (`username_not_set`)"
+        },
+    },
+)
 async def replace_session(
     name: str,
     caller: AccountsCaller,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AfterValidator
@@ -10,6 +10,8 @@ from pydantic import AfterValidator
 from service.accounts.suppressions import suppression_key
 from service.api.auth import NarrowedAccountsCaller, Services, SuppressionsReader
 from service.api.callers import Caller
+from service.api.models.answer import shown_as
+from service.api.models.suppressions import SuppressionEntry, SuppressionPage
 from service.api.pagination import CURSOR_QUERY, Limit, list_cursor
 from service.api.schemas import NoteRequest, find_account
 from service.api.sealed_cursors import seal, unseal
@@ -52,7 +54,12 @@ NameCursor = Annotated[
 ]
 
 
-@router.get("/suppressions")
+_NOT_SUPPRESSED: Final = {"description": "There is no such entry (`not_suppressed`)"}
+
+
+@router.get(
+    "/suppressions", operation_id="list_suppressions", responses={200: shown_as(SuppressionPage)}
+)
 async def list_suppressions(
     caller: SuppressionsReader, services: Services, cursor: NameCursor = None, limit: Limit = 50
 ) -> dict[str, Any]:
@@ -63,7 +70,11 @@ async def list_suppressions(
     return {"items": shown, "next": seal(next_cursor, caller, services.cipher)}
 
 
-@router.get("/suppressions/{username}")
+@router.get(
+    "/suppressions/{username}",
+    operation_id="get_suppression",
+    responses={200: shown_as(SuppressionEntry), 404: _NOT_SUPPRESSED},
+)
 async def get_suppression(
     recipient: Recipient, caller: SuppressionsReader, services: Services, account: Account = None
 ) -> dict[str, Any]:
@@ -74,7 +85,14 @@ async def get_suppression(
     return entry.public()
 
 
-@router.put("/suppressions/{username}", responses={201: {"description": "The suppression is new"}})
+@router.put(
+    "/suppressions/{username}",
+    operation_id="add_suppression",
+    responses={
+        200: {**shown_as(SuppressionEntry), "description": "It was there; the reason is replaced"},
+        201: {**shown_as(SuppressionEntry), "description": "The entry is new"},
+    },
+)
 async def add_suppression(
     recipient: Recipient,
     caller: NarrowedAccountsCaller,
@@ -94,7 +112,12 @@ async def add_suppression(
     return entry.public()
 
 
-@router.delete("/suppressions/{username}", status_code=204)
+@router.delete(
+    "/suppressions/{username}",
+    operation_id="remove_suppression",
+    status_code=204,
+    responses={404: _NOT_SUPPRESSED},
+)
 async def remove_suppression(
     recipient: Recipient,
     caller: NarrowedAccountsCaller,

@@ -19,6 +19,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
+from service.api import webhook_openapi
 from service.dependencies import AppServices, get_services
 from service.events import parsing
 from service.events.rules import RuleResult
@@ -46,19 +47,15 @@ INLINE_BYTES: Final = 32 * 1024
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "A duplicate, no rule matched, or quarantined"},
-    202: {"description": "Recorded, with its jobs"},
-    400: {"description": "The signature is invalid"},
-    404: {"description": "There is no such source"},
-    408: {"description": "The body arrived too slowly"},
-    413: {"description": "The body is too large"},
-    415: {"description": "The body has a Content-Encoding"},
-    503: {"description": "Not acknowledged: send it again; the message says what is certain"},
-}
 
-
-@router.post("/webhooks/{source}", status_code=202, responses=_RESPONSES)
+@router.post(
+    "/webhooks/{source}",
+    operation_id="receive_webhook",
+    status_code=202,
+    response_class=Response,
+    responses=webhook_openapi.RESPONSES,
+    openapi_extra=webhook_openapi.REQUEST,
+)
 @router.post("/webhooks/{source}/", include_in_schema=False)
 async def receive_webhook(source: str, request: Request) -> Response:
     """Receive an event: the raw body, signed according to the source's scheme."""
@@ -142,7 +139,7 @@ async def _accept(
         event,
         plan.drafts,
         body=body,
-        notes=[result.as_dict() for result in plan.results],
+        notes=plan.notes(),
         recognition=event.recognition,
     )
     _log_event(event, accepted, plan.results)

@@ -66,6 +66,14 @@ async def erased_suppressions(client: aredis.Redis) -> int:
     return sum(b":#" in entry for entry in cast("list[bytes]", entries))
 
 
+async def tombstones_until(client: aredis.Redis) -> int:
+    """When the last of what erased persons' events are known by ends (Unix ms); 0 for none.
+
+    A tombstone does not tell under which part of `SECRET_KEY` it was made (lua/lib/tombstones.lua).
+    """
+    return max(0, int(await client.pexpiretime("hg:tombstones")))
+
+
 async def _slices(client: aredis.Redis) -> AsyncIterator[list[str]]:
     """Every key of the ledger, a step of a scan at a time; a key may come twice."""
     cursor = 0

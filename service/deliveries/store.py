@@ -10,14 +10,17 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, cast
 
+import orjson
 import redis.asyncio as aredis
 
+from service.deliveries.delivery_filter import DeliveryFilter
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.claim_delivery import claim_delivery
+from service.jobs.lua.find_deliveries import find_deliveries
 from service.jobs.lua.get_delivery_payload import get_delivery_payload
 from service.jobs.lua.record_delivery_attempt import record_delivery_attempt
 from service.jobs.lua.runner import Scripts
-from service.jobs.queries import Page, newest_members
+from service.jobs.queries import Page
 from service.jobs.stored_names import DELIVERY_ATTEMPTS, public_name
 from service.redis.decoding import decode_fields
 from service.time_formats.timestamps import rfc3339
@@ -27,7 +30,10 @@ _ATTEMPT_FIELDS: Final[Mapping[str, Any]] = dict.fromkeys(
     ("number", "code", "message", "status", "next_in_ms")
 )
 
-DeliveryStatus = Literal["pending", "delivering", "delivered", "failed"]
+#: Entries of an index that one script call looks at, which blocks the store meanwhile, and the
+#: most calls for one page.
+EFFORT: Final = 1_000
+MAX_CALLS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -151,7 +157,7 @@ class Deliveries:
             return None
         # Older releases stored the payload in the record.
         payload = payload or fields.get(b"payload") or await self._build_payload(fields)
-        delivery = _to_public(delivery_id, fields)
+        delivery = _to_public(delivery_id, fields, log[-1] if log else None)
         delivery["payload"] = json.loads(payload) if payload else None
         delivery["attempt_log"] = [_public_attempt(line) for line in log]
         return delivery
@@ -165,21 +171,36 @@ class Deliveries:
         ids = [f"dlv_{job_id.removeprefix('job_')}_{run}" for run in range(1, runs + 1)]
         return await self._read_many(ids)
 
-    async def page(self, status: DeliveryStatus | None, *, cursor: int | None, limit: int) -> Page:
-        """A page of deliveries, newest first."""
-        index = f"hg:dlvs:status:{status}" if status else "hg:dlvs"
-        batch = await newest_members(self._client, index, cursor, limit)
-        items = await self._read_many([member.decode() for member, _ in batch])
-        return Page(items, batch[-1][1] if len(batch) == limit else None)
+    async def page(
+        self, delivery_filter: DeliveryFilter, *, cursor: int | None, limit: int
+    ) -> Page:
+        """A page of deliveries, newest first.
+
+        Parameters:
+          cursor: From the previous page; None for the first.
+          limit: The most on the page, at least 1; it may have fewer although more follow.
+        """
+        query, ids = orjson.dumps(delivery_filter.query()), list[str]()
+        for _ in range(MAX_CALLS):
+            call = find_deliveries(query, cursor, limit - len(ids), EFFORT)
+            reply = await self._scripts.run(call)
+            ids += reply.ids
+            cursor = reply.next
+            if cursor is None or len(ids) == limit:
+                break
+        return Page(await self._read_many(ids), cursor)
 
     async def _read_many(self, ids: list[str]) -> list[dict[str, Any]]:
         async with self._client.pipeline(transaction=False) as pipe:
             for delivery_id in ids:
                 pipe.hgetall(f"hg:dlv:{delivery_id}")
-            records = await cast("Awaitable[list[dict[bytes, bytes]]]", pipe.execute())
+                pipe.lindex(f"hg:dlvlog:{delivery_id}", -1)
+            replies = await cast("Awaitable[list[Any]]", pipe.execute())
         return [
-            _to_public(delivery_id, fields)
-            for delivery_id, fields in zip(ids, records, strict=True)
+            _to_public(delivery_id, fields, last_attempt)
+            for delivery_id, fields, last_attempt in zip(
+                ids, replies[::2], replies[1::2], strict=True
+            )
             if fields
         ]
 
@@ -191,8 +212,11 @@ def _public_attempt(line: bytes) -> dict[str, Any]:
     return {**_ATTEMPT_FIELDS, **attempt}
 
 
-def _to_public(delivery_id: str, fields: Mapping[bytes, bytes]) -> dict[str, Any]:
+def _to_public(
+    delivery_id: str, fields: Mapping[bytes, bytes], last_attempt: bytes | None
+) -> dict[str, Any]:
     text = decode_fields(fields)
+    failed = last_attempt if text["status"] != "delivered" else None
     return {
         "id": delivery_id,
         "job_id": text["job"] or None,
@@ -201,6 +225,7 @@ def _to_public(delivery_id: str, fields: Mapping[bytes, bytes]) -> dict[str, Any
         "type": text["type"],
         "status": text["status"],
         "attempts": int(text["attempts"]),
+        "code": _public_attempt(failed)["code"] if failed else None,
         "created_at": rfc3339(int(text["created"])),
         "next_attempt_at": rfc3339(int(text["next_at"])) if text["status"] == "pending" else None,
         "ended_at": rfc3339(int(text.get("ended", "0"))),

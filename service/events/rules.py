@@ -78,6 +78,18 @@ class EventPlan(NamedTuple):
     drafts: tuple[JobDraft, ...]
     results: tuple[RuleResult, ...]
 
+    def notes(self) -> list[dict[str, str | None]]:
+        """What each rule says of the event, as it is stored with the event.
+
+        The note of a rule whose job is rejected at creation has the outcome `rejected`, the code
+        of the failure and its field. The failure's own message may repeat what the sender wrote:
+        it is in the job, where it can be erased.
+        """
+        failures = {draft.rule: draft.failure for draft in self.drafts if draft.failure}
+        if not failures:
+            return [result.as_dict() for result in self.results]
+        return [_note(result, failures.get(result.rule)) for result in self.results]
+
 
 class RuleSet:
     """The rules of a configuration, compiled once.
@@ -117,6 +129,19 @@ class RuleSet:
             if results[-1].outcome == "matched":
                 drafts.append(compiled.draft(variables))
         return EventPlan(tuple(drafts), tuple(results))
+
+
+def _note(result: RuleResult, failure: Failure | None) -> dict[str, str | None]:
+    if failure is None:
+        return result.as_dict()
+    field, _, _ = failure.message.partition(":")
+    message = f"{field}: could not be used; the error of the job says why"
+    return {
+        "rule": result.rule,
+        "outcome": "rejected",
+        "message": message,
+        "code": failure.code,
+    }
 
 
 def mismatch(rule: Rule, source: str, event_type: str) -> str | None:

@@ -14,6 +14,11 @@ from typing import Final
 _WILDCARD: Final = re.compile(r"[*?]")
 
 
+def is_exact(pattern: str) -> bool:
+    """Whether a pattern has no wildcard, so that it matches one type only."""
+    return not _WILDCARD.search(pattern)
+
+
 def compile_patterns(patterns: Sequence[str]) -> Callable[[str], bool]:
     """Compile the patterns of a rule.
 
@@ -23,7 +28,7 @@ def compile_patterns(patterns: Sequence[str]) -> Callable[[str], bool]:
     Returns:
       Whether a type matches any of them as a whole.
     """
-    exact = frozenset(pattern for pattern in patterns if not _WILDCARD.search(pattern))
+    exact = frozenset(pattern for pattern in patterns if is_exact(pattern))
     globs = "|".join(_as_regex(pattern) for pattern in patterns if pattern not in exact)
     if not globs:
         return exact.__contains__

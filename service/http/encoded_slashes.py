@@ -26,7 +26,7 @@ class EncodedSlashMiddleware:
 
     Parameters:
       app: The wrapped application.
-      routes: All of its routes, in order; none of them contains others.
+      routes: Its routes with an argument, in order, and any others; none contains others.
     """
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -15,7 +15,6 @@ from fastapi.exceptions import (
     WebSocketRequestValidationError,
 )
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -44,27 +43,6 @@ _MESSAGES: Final[Mapping[str, str]] = {
 #: Field names that may be repeated to the caller. Anything else could be a secret sent by mistake.
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}(\[[A-Za-z0-9_-]{0,40}\])?")
 _LOCATIONS: Final = ("body", "query", "path", "header")
-
-
-class ErrorDetail(BaseModel):
-    """The error; some codes add more fields."""
-
-    model_config = ConfigDict(extra="allow")
-
-    code: str = Field(description="A stable code for programs")
-    message: str = Field(description="What is wrong and what to do about it")
-
-
-class ErrorBody(BaseModel):
-    """The body of every error response."""
-
-    error: ErrorDetail
-
-
-#: For the documentation of every route.
-DEFAULT_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    "default": {"model": ErrorBody, "description": "An error"}
-}
 
 
 class ApiError(Exception):
@@ -186,9 +164,16 @@ def _invalid_json() -> JSONResponse:
 
 def _field_name(problem: Mapping[str, Any]) -> str:
     location, *rest = problem["loc"] or ("body",)
-    names = [str(part) for part in (rest if location in _LOCATIONS else (location, *rest))]
-    plain = (name if _PLAIN_NAME.fullmatch(name) else "(name not shown)" for name in names)
-    return ".".join(plain) or "body"
+    names: Sequence[int | str] = rest if location in _LOCATIONS else (location, *rest)
+    # A parameter that is repeated has its name only: its places are not seen in a query.
+    return ".".join(map(_plain_name, names[:1] if location == "query" else names)) or "body"
+
+
+def _plain_name(name: int | str) -> str:
+    """The name of a field or the place in a list, as it may be repeated to the caller."""
+    if isinstance(name, int) or _PLAIN_NAME.fullmatch(name):
+        return str(name)
+    return "(name not shown)"
 
 
 def _field_message(problem: Mapping[str, Any]) -> str:

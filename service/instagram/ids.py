@@ -17,6 +17,7 @@ from service.instagram.typed_text import clean, unwrap
 __all__ = [
     "InvalidIdentifier",
     "media_pk",
+    "media_shortcode",
     "normalise_post",
     "normalise_recipient",
     "person_name",
@@ -199,6 +200,21 @@ def media_pk(post: str, *, is_code: bool = False) -> str:
     for character in post[:_PUBLIC_SHORTCODE_LENGTH]:
         pk = pk * 64 + _ALPHABET.index(character)
     return str(pk)
+
+
+def media_shortcode(post: str) -> str:
+    """Compute a post's shortcode, the inverse of `media_pk`.
+
+    Parameters:
+      post: A shortcode, media pk or media id, as `normalise_post` returns it.
+    """
+    if not _MEDIA_ID.fullmatch(post):
+        return post
+    pk, code = int(media_pk(post)), ""
+    while pk:
+        pk, digit = divmod(pk, 64)
+        code = _ALPHABET[digit] + code
+    return code
 
 
 def recipient_pk(recipient: str) -> str | None:

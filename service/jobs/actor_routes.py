@@ -34,6 +34,9 @@ DELIVERY: Final = Route("callbacks", "deliver_callback")
 
 #: The queue of periodic tasks.
 PERIODIC: Final = "calendar"
+#: Does an operation's steps. A worker of an older release, which may get the message, does not know
+#: it; then a heartbeat sends another.
+OPERATION: Final = Route(PERIODIC, "run_operation")
 #: All queues.
 QUEUES: Final = (DM.queue, PHOTO.queue, REPORT.queue, DELIVERY.queue, PERIODIC)
 

@@ -10,8 +10,10 @@ import json
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
+import orjson
 import redis.asyncio as aredis
 
+from service.jobs.audit_filter import AuditFilter
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.hash_encoding import MOST_PIECES, fields_of
 from service.jobs.lua.read_audit_log import read_audit_log
@@ -21,10 +23,12 @@ from service.redis.decoding import decode_fields
 from service.time_formats.timestamps import rfc3339
 
 KEY: Final = "hg:audit"
-#: Entries that one page may scan while it filters.
-_MAX_SCANNED: Final = 2_000
-#: Entries scanned per script call, which blocks the store meanwhile.
-_SCAN_BATCH: Final = 500
+#: Entries that one script call looks at, which blocks the store meanwhile, and the most calls for
+#: one page.
+EFFORT: Final = 1_000
+MAX_CALLS: Final = 4
+#: The most entries of one step.
+_OF_ONE_STEP: Final = 500
 #: What an entry shows of its job; entries of releases before 0.3 have these fields of their own.
 _FROM_JOB: Final = ("to", "post", "pk")
 _RESULT: Final = ("result", *(f"result:{piece}" for piece in range(2, MOST_PIECES + 1)))
@@ -43,28 +47,44 @@ class AuditLog:
         self._scripts = Scripts(client, script_config)
 
     async def page(
-        self, *, account: str | None, cursor: str | None, limit: int
+        self, audit_filter: AuditFilter, *, cursor: str | None, limit: int
     ) -> tuple[list[dict[str, Any]], str | None]:
         """A page of entries, newest first.
 
         Parameters:
-          account: Only the entries of this account.
           cursor: From the previous page; None for the first.
           limit: The most entries on the page; it may have fewer although more follow.
 
         Returns:
           The entries, and the cursor of the next page (None at the end).
         """
-        if account is not None:
-            return await self._account_page(account, cursor, limit)
-        before = f"({cursor}" if cursor else "+"
-        entries = await cast(
-            "Awaitable[list[tuple[bytes, dict[bytes, bytes]]]]",
-            self._client.xrevrange(KEY, max=before, min="-", count=limit),
-        )
-        found = [(entry_id.decode(), decode_fields(raw)) for entry_id, raw in entries]
-        items = await self._to_public(found)
-        return items, entries[-1][0].decode() if len(entries) == limit else None
+        if audit_filter.job_id is not None and await self._has_whole_timeline(audit_filter.job_id):
+            return await self._page_of_job(audit_filter, audit_filter.job_id, cursor, limit)
+        query, found = orjson.dumps(audit_filter.query()), list[_Entry]()
+        for _ in range(MAX_CALLS):
+            bounds = audit_filter.newest(cursor), audit_filter.oldest()
+            call = read_audit_log(query, *bounds, EFFORT, limit - len(found))
+            reply = await self._scripts.run(call)
+            found += reply.entries
+            cursor = reply.last
+            if reply.done or len(found) == limit:
+                return await self._to_public(found), None if reply.done else cursor
+        return await self._to_public(found), cursor
+
+    async def _page_of_job(
+        self, audit_filter: AuditFilter, job_id: str, cursor: str | None, limit: int
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        entries = [entry for entry in await self._entries_of(job_id) if audit_filter.meets(*entry)]
+        newest = sorted(entries, key=_place, reverse=True)
+        if cursor is not None:
+            newest = [entry for entry in newest if _place(entry) < _place((cursor, {}))]
+        page = newest[:limit]
+        return await self._to_public(page), page[-1][0] if len(newest) > limit else None
+
+    async def _has_whole_timeline(self, job_id: str) -> bool:
+        found = self._client.hmget(f"hg:job:{job_id}", ["trimmed", "status"])
+        trimmed, status = await cast("Awaitable[list[bytes | None]]", found)
+        return status is not None and int(trimmed or 0) == 0
 
     async def of_job(self, job_id: str) -> list[dict[str, Any]]:
         """The entries of one job, oldest first.
@@ -72,12 +92,15 @@ class AuditLog:
         They are looked for around the times of its timeline, which each decision about a job is
         written to in the same step.
         """
+        return await self._to_public(sorted(await self._entries_of(job_id), key=_place))
+
+    async def _entries_of(self, job_id: str) -> list[_Entry]:
         key = f"hg:jobtl:{job_id}"
         lines = await cast("Awaitable[list[bytes]]", self._client.lrange(key, 0, -1))
         times = sorted({int(line.strip(b"[").split(b"\t")[0].split(b",")[0]) for line in lines})
         async with self._client.pipeline(transaction=False) as pipe:
             for at in times:
-                pipe.xrange(KEY, min=at, max=at + _SAME_STEP_MS, count=_SCAN_BATCH)
+                pipe.xrange(KEY, min=at, max=at + _SAME_STEP_MS, count=_OF_ONE_STEP)
             found = await cast("Awaitable[list[Any]]", pipe.execute())
         entries = {
             entry_id.decode(): decode_fields(fields)
@@ -85,21 +108,7 @@ class AuditLog:
             for entry_id, fields in batch
             if fields.get(b"job") == job_id.encode()
         }
-        return await self._to_public(sorted(entries.items()))
-
-    async def _account_page(
-        self, account: str, cursor: str | None, limit: int
-    ) -> tuple[list[dict[str, Any]], str | None]:
-        items: list[dict[str, Any]] = []
-        for _ in range(_MAX_SCANNED // _SCAN_BATCH):
-            before = f"({cursor}" if cursor else "+"
-            call = read_audit_log(account, before, _SCAN_BATCH, limit - len(items))
-            reply = await self._scripts.run(call)
-            items += await self._to_public(reply.entries)
-            cursor = reply.last
-            if reply.done or len(items) == limit:
-                return items, None if reply.done else cursor
-        return items, cursor
+        return list(entries.items())
 
     async def _to_public(self, entries: Sequence[_Entry]) -> list[dict[str, Any]]:
         """Entries as the API shows them, with whom their jobs are about."""
@@ -111,6 +120,12 @@ class AuditLog:
             _to_public(entry_id, fields, _known(_names_from_job(fields), values))
             for (entry_id, fields), values in zip(entries, found, strict=True)
         ]
+
+
+def _place(entry: _Entry) -> tuple[int, int]:
+    """An entry's place in the order of the log."""
+    at_ms, _, number = entry[0].partition("-")
+    return int(at_ms), int(number)
 
 
 def _names_from_job(fields: Mapping[str, str]) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from service.jobs.lua.runner import Scripts
 from service.jobs.model import Failure, Status
 from service.jobs.person_keys import names_shown
 from service.jobs.records import JobRecord
+from service.jobs.verification_report import VerificationReport
 
 Thread = Literal["old", "new", ""]
 ReleaseStatus = Literal[Status.QUEUED, Status.WAITING, Status.HELD, Status.SENDING]
@@ -165,6 +166,7 @@ class Claims:
         why: str = "",
         written: str = "",
         reads: int = 0,
+        verification: VerificationReport | None = None,
     ) -> FinishReply:
         """End a job, and create its delivery in the same step.
 
@@ -174,6 +176,7 @@ class Claims:
           written: Instagram's id of the write, if it could be mistaken for another job's (a
             comment's id); else ''.
           reads: API calls made for the job since its last step.
+          verification: What a verification of its write has read, if one was made.
 
         Returns:
           `ok`; `lost` if the claim is no longer valid; `taken` if `written` belongs to another
@@ -191,10 +194,11 @@ class Claims:
             written=written,
             reads=reads,
             who=self._person_keys.join(shown),
+            seen="" if verification is None else verification.encode(),
         )
         return await self._scripts.run(call)
 
-    async def release(
+    async def release(  # noqa: PLR0913 - what a release may have to record
         self,
         claim: Claim,
         to: ReleaseStatus,
@@ -205,6 +209,7 @@ class Claims:
         effect: AccountEffect = NO_EFFECT,
         reads: int = 0,
         sent: bool = True,
+        verification: VerificationReport | None = None,
     ) -> ReleaseReply:
         """Release a job unfinished.
 
@@ -218,6 +223,7 @@ class Claims:
           effect: On the account.
           reads: API calls made for the job since its last step.
           sent: False if the write was certainly not sent: its budget is refunded.
+          verification: What a verification of its write has read, if one was made.
 
         Returns:
           `ok`; `lost` if the claim is no longer valid; `ended` if the job was canceled or expired
@@ -234,6 +240,7 @@ class Claims:
             effect=effect.as_json(),
             reads=reads,
             sent="sent" if sent else "unsent",
+            seen="" if verification is None else verification.encode(),
         )
         return await self._scripts.run(call)
 

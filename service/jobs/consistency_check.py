@@ -26,11 +26,15 @@ _SCAN_COUNT: Final = 1_000
 #: Indexes read in one round trip.
 _INDEXES_PER_TRIP: Final = 20
 
-_INDEXES: Final = (b"hg:jobs", b"hg:dlvs", b"hg:due", b"hg:wakes", b"hg:leases", b"hg:expiry")
+_INDEXES: Final = (
+    *(b"hg:jobs", b"hg:dlvs", b"hg:events"),
+    *(b"hg:due", b"hg:wakes", b"hg:leases", b"hg:expiry"),
+)
 _ACCOUNT_INDEXES: Final = (b"line", b"held")
 _RECORDS: Final = (
     (b"job", "hg:job:"),
     (b"delivery", "hg:dlv:"),
+    (b"event", "hg:event:"),
     (b"export", "hg:rows:"),
     (b"export", "hg:walked:"),
 )
@@ -86,7 +90,7 @@ class ConsistencyCheck:
         """Every index whose members have a record; adds accounts that have a key to `accounts`."""
         for index in _INDEXES:
             yield index
-        for prefix in ("hg:jobs:", "hg:dlvs:", "hg:who:"):
+        for prefix in ("hg:jobs:", "hg:dlvs:", "hg:events:", "hg:who:"):
             async for index in self._keys(prefix):
                 yield index
         async for key in self._keys("hg:acct:"):

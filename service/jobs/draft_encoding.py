@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -18,8 +16,7 @@ from service.jobs.person_keys import PersonKeys
 from service.jobs.tombstone_names import TombstoneNames
 
 #: What lua/lib/create_job.lua reserves an id by.
-_ONCE: Final = ("once", "once_kept", "once_erased", "once_tombstones")
-_DECIDING: Final = ("id", "delay", "run_at", *_ONCE)
+_DECIDING: Final = ("id", "delay", "run_at", "once", "once_kept", "once_endings")
 
 
 def encode_event_draft(
@@ -61,16 +58,14 @@ def encode_draft(
         "source": orjson.dumps(source).decode(),
         **person_keys.entry(draft),
     }
-    if draft.run_at_ms is not None:
-        entry["run_at"] = draft.run_at_ms
-    if draft.expires_ms is not None:
-        entry["expires"] = draft.expires_ms
-    if draft.expires_at_ms is not None:
-        entry["expires_at"] = draft.expires_at_ms
-    if draft.max_rows is not None:
-        entry["most"] = draft.max_rows
-    if draft.candidate_accounts:
-        entry["readers"] = draft.candidate_accounts
+    plain = {
+        "run_at": draft.run_at_ms,
+        "expires": draft.expires_ms,
+        "expires_at": draft.expires_at_ms,
+        "most": draft.max_rows,
+        "readers": draft.candidate_accounts or None,
+    }
+    entry |= {name: value for name, value in plain.items() if value is not None}
     if draft.failure is not None:
         entry["error"] = dumps(asdict(draft.failure))
     if draft.dry_run:
@@ -103,28 +98,18 @@ def _once_keys(draft: JobDraft, once_key: str, tombstones: TombstoneNames) -> di
 
     Not all events about a thing have all of its business keys: the earlier job may have been
     created under one that this event has only as a fallback, or the other way round. An erased one
-    is found by tombstones, and gets more of them.
+    is known by tombstones instead.
     """
-    plain = [derived_id("once", draft.rule or "", key) for key in (once_key, *draft.once_fallbacks)]
-    erased = [tombstones.endings(each) for each in plain]
-    current = [endings[0] for endings in erased]
-    return {
-        "once": _looked_for(plain[:1], plain[1:]),
-        "once_kept": _kept(plain),
-        "once_erased": _looked_for(erased[0], itertools.chain.from_iterable(erased[1:])),
-        "once_tombstones": _kept(current),
-    }
-
-
-def _looked_for(first: Iterable[str], fallbacks: Iterable[str]) -> list[str]:
-    return [
-        *(f"hg:once:{kept}{each}" for each in first for kept in ("", "fallback:")),
-        *(f"hg:once:{each}" for each in fallbacks),
+    hashes = [
+        derived_id("once", draft.rule or "", key) for key in (once_key, *draft.once_fallbacks)
     ]
-
-
-def _kept(endings: Sequence[str]) -> list[str]:
-    return [f"hg:once:{endings[0]}", *(f"hg:once:fallback:{each}" for each in endings[1:])]
+    first, *fallbacks = hashes
+    own, as_fallback = f"hg:once:{first}", f"hg:once:fallback:{first}"
+    return {
+        "once": [own, as_fallback, *(f"hg:once:{each}" for each in fallbacks)],
+        "once_kept": [own, *(f"hg:once:fallback:{each}" for each in fallbacks)],
+        "once_endings": [tombstones.endings(each) for each in hashes],
+    }
 
 
 #: One encoder for all calls: `json.dumps` would create one per call.

@@ -70,6 +70,6 @@ def _encode_recognition(
     for name in ("event_key", "body_key"):
         if name in found:
             found[name] = f"hg:known:{source}:{found[name]}"
-    if "body_key" in found:
-        found["body_tombstones"] = tombstones.all_of(found["body_key"])
+    if recognition.body_key is not None:
+        found["body_endings"] = tombstones.endings(recognition.body_key)
     return found

@@ -34,11 +34,10 @@ from service.jobs.draft_encoding import (
 from service.jobs.event_encoding import EventIdentity, EventStatus, encode_event
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.accept_events import accept_events
-from service.jobs.lua.add_event_jobs import add_event_jobs
+from service.jobs.lua.add_event_jobs import AddedJobs, add_event_jobs
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.cancel_job import CancelReply, cancel_job
 from service.jobs.lua.check_consistency import check_consistency
-from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE
 from service.jobs.lua.create_job import create_job
 from service.jobs.lua.group_commit import GroupCommit
 from service.jobs.lua.list_plain_names import list_plain_names
@@ -46,8 +45,18 @@ from service.jobs.lua.preview_job import preview_job
 from service.jobs.lua.prune import prune
 from service.jobs.lua.retry_job import retry_job
 from service.jobs.lua.runner import Scripts
-from service.jobs.lua.settle_job import SettledAs, SettleReply, settle_job
-from service.jobs.model import FINAL, ONLY_BY_ID, JobDraft, Recognition, Status, derived_id
+from service.jobs.lua.settle_job import SettleReply, settle_job
+from service.jobs.model import (
+    FINAL,
+    ONLY_BY_ID,
+    SETTLED,
+    JobDraft,
+    Recognition,
+    SettledAs,
+    Status,
+    derived_id,
+)
+from service.jobs.prepared_replay import PreparedReplay
 from service.jobs.replies import Acceptance, Creation, Preview, RetryReply
 from service.jobs.unfinished_events import finish_event
 from service.logging.setup import get_logger
@@ -143,7 +152,7 @@ class Ledger:
           notes: The result of each rule, for people.
           recognition: How to find the event if it is stored under another id or in another shape.
         """
-        entries = self._event_entries(source, event.id, drafts)
+        entries = self.event_entries(source, event.id, drafts)
         tombstones = self._person_keys.tombstones
         envelope = encode_event(source, event, entries, status, notes, recognition, tombstones)
         packed = self._compressor.compress(body)
@@ -174,9 +183,10 @@ class Ledger:
                 raise
             _log.warning("jobs of an event left to a heartbeat", error=type(error).__name__)
 
-    def _event_entries(
+    def event_entries(
         self, source: str, event_id: str, drafts: Sequence[JobDraft]
     ) -> list[dict[str, Any]]:
+        """The jobs of an event as the scripts read them, with encrypted texts."""
         keys = self._person_keys
         entries = (encode_event_draft(source, event_id, draft, keys) for draft in drafts)
         return [encrypt_text(entry, self._cipher) for entry in entries]
@@ -190,29 +200,46 @@ class Ledger:
         *,
         by: str = "person",
         address: str = "",
-    ) -> list[str] | None:
-        """Add the jobs of rules that have none for this event yet.
+    ) -> AddedJobs | None:
+        """Add the jobs of rules that have none for this event yet, and fill in the rejected.
 
         Parameters:
           by: Who asks for it, for the audit log and the timelines of the jobs.
           address: Where that came from.
 
         Returns:
-          The ids of all its jobs; None if the event is not stored any more.
+          What was done; None if the event is not stored any more.
         """
-        entries = [{**each, "by": by} for each in self._event_entries(source, event_id, drafts)]
-        event, ids = f"{source}:{event_id}", None
-        reference = dumps({"source": source, "event_id": event_id})
+        prepared = await self.prepare_replay(source, event_id, drafts, by=by)
+        added = AddedJobs([], [], [])
+        for at, some in enumerate(prepared.slices):
+            # One act, however many steps it takes.
+            act = (by, address, int(at > 0), prepared.reference)
+            step = await self._scripts.run(
+                add_event_jobs(
+                    prepared.event, some.entries, dumps(list(notes)), *act, prepared.new_names
+                )
+            )
+            if step is None:
+                return None
+            created, replaced = added.created + step.created, added.replaced + step.replaced
+            added = AddedJobs(step.jobs, created, replaced)
+        return added
+
+    async def prepare_replay(
+        self, source: str, event_id: str, drafts: Sequence[JobDraft], *, by: str
+    ) -> PreparedReplay:
+        """Encode the jobs of a replay, after all earlier jobs of the event were created.
+
+        Parameters:
+          by: Who asks for it, for the timelines of the jobs.
+        """
+        entries = [{**each, "by": by} for each in self.event_entries(source, event_id, drafts)]
+        event = f"{source}:{event_id}"
         await finish_event(self._scripts, event)
         [known] = await self._scripts.run(list_plain_names(event))
-        tombstones = dumps(self._person_keys.tombstones.current(known))
-        for at in range(0, max(len(entries), 1), JOBS_AT_ONCE):
-            some = dumps(entries[at : at + JOBS_AT_ONCE])
-            # One act, however many steps it takes.
-            who = ("", "") if at else (by, address)
-            call = add_event_jobs(event, some, dumps(list(notes)), *who, reference, tombstones)
-            ids = await self._scripts.run(call)
-        return ids
+        new_names = self._person_keys.tombstones.new_names(known)
+        return PreparedReplay.of(source, event_id, entries, new_names)
 
     async def create(
         self, draft: JobDraft, *, caller: str, idempotency_key: str | None, request: str
@@ -265,8 +292,8 @@ class Ledger:
         self, job_id: str, settled_as: SettledAs, by: str, address: str = "", *, note: str | None
     ) -> SettleReply:
         """End an uncertain job as a person says that its write went."""
-        to = {"sent": Status.SUCCEEDED, "not_sent": Status.FAILED}[settled_as]
-        return await self._scripts.run(settle_job(job_id, to, by, address, json.dumps(note)))
+        call = settle_job(job_id, str(SETTLED[settled_as]), by, address, json.dumps(note))
+        return await self._scripts.run(call)
 
     async def prune(self) -> int:
         """Delete records whose retention has ended; returns how many."""

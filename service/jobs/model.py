@@ -59,6 +59,13 @@ class Status(StrEnum):
     UNCERTAIN = "uncertain"
 
 
+#: What a person can say of a write whose outcome is unknown.
+SettledAs = Literal["sent", "not_sent"]
+#: How a job ends that was settled so.
+SETTLED: Final[Mapping[SettledAs, Status]] = {
+    "sent": Status.SUCCEEDED,
+    "not_sent": Status.FAILED,
+}
 FINAL: Final = frozenset(
     {Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.EXPIRED, Status.UNCERTAIN}
 )
@@ -78,7 +85,7 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     _S.SUCCEEDED: frozenset(),
     _S.CANCELED: frozenset(),
     _S.EXPIRED: frozenset(),
-    _S.FAILED: frozenset({_S.QUEUED}),
+    _S.FAILED: frozenset({_S.QUEUED, _S.SCHEDULED}),
     _S.UNCERTAIN: frozenset({_S.QUEUED, _S.SUCCEEDED, _S.FAILED}),
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from service.jobs.lua.queue_positions import PositionReply, queue_positions
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Status
 from service.jobs.records import EventRecord, JobRecord, QueuePosition, body_place
-from service.jobs.timeline import JobHistory, timeline_entry
+from service.jobs.timeline import JobHistory, parse_timeline_entry
 from service.redis.decoding import decode_fields
 
 
@@ -77,7 +76,7 @@ class JobQueries:
         lines = await cast(
             "Awaitable[list[bytes]]", self._client.lrange(f"hg:jobtl:{job_id}", 0, -1)
         )
-        return [_parse_timeline_entry(line) for line in lines]
+        return [parse_timeline_entry(line) for line in lines]
 
     async def history(self, job_id: str) -> JobHistory | None:
         """A job with its timeline, read in one step; None if it is unknown or pruned."""
@@ -88,7 +87,7 @@ class JobQueries:
         if not fields:
             return None
         return JobHistory(
-            JobRecord.of(job_id, fields_of(fields)), [_parse_timeline_entry(line) for line in lines]
+            JobRecord.of(job_id, fields_of(fields)), [parse_timeline_entry(line) for line in lines]
         )
 
     async def events_with_id(self, event_id: str) -> list[EventRecord]:
@@ -130,15 +129,13 @@ class JobQueries:
             return None
         return read_text(job_id, fields_of(fields), stored.decode(), self._cipher)
 
-    async def events(self, *, cursor: int | None, limit: int) -> Page:
-        """A page of events, newest first."""
-        batch = await newest_members(self._client, "hg:events", cursor, limit)
+    async def events_of(self, members: Sequence[str]) -> list[EventRecord]:
+        """Those of some events (each `source:id`) that are stored, in the given order."""
         async with self._pipeline() as pipe:
-            for member, _ in batch:
-                pipe.hgetall(b"hg:event:" + member)
-            found = [decode_fields(fields) for fields in await pipe.execute() if fields]
-        next_cursor = batch[-1][1] if len(batch) == limit else None
-        return Page([EventRecord.of(fields).public() for fields in found], next_cursor)
+            for member in members:
+                pipe.hgetall(f"hg:event:{member}")
+            found = await pipe.execute()
+        return [EventRecord.of(decode_fields(fields)) for fields in found if fields]
 
     @asynccontextmanager
     async def _pipeline(self) -> AsyncIterator[Any]:
@@ -175,10 +172,3 @@ def _positions(
         if reply is not None:
             eta_ms = reply.export_ends_ms
             yield record.id, QueuePosition(reply.reason, reply.until_ms, reply.place, eta_ms)
-
-
-def _parse_timeline_entry(line: bytes) -> dict[str, Any]:
-    # Older releases wrote JSON.
-    parts = json.loads(line) if line.startswith(b"[") else line.decode().split("\t", 3)
-    at, status, by, why = parts
-    return timeline_entry(int(at), status, by, why)

@@ -92,6 +92,8 @@ class JobRecord:
     thread: str = _stored("thread")
     sub_queue: str = _stored("lane")
     who: str = _stored("who")
+    looked: str = _stored("looked")
+    looked_in: str = _stored("looked_in")
     erased_ms: int = _stored("erased", int, "0")
     dry_run: bool = _stored("dry", bool)
     cursor: str = _stored("cursor", default="")
@@ -124,6 +126,16 @@ class JobRecord:
     def ended(self) -> bool:
         """Whether the job has a final status."""
         return self.status in FINAL
+
+    @property
+    def rejected_at_creation(self) -> bool:
+        """Whether a rule could not fill it in, and it never got further: a replay may fill it in.
+
+        The script that does so decides it again (lua/lib/event_jobs.lua).
+        """
+        is_empty = self.kind in ("dm", "comment") and not self.to and not self.post
+        untouched = not (self.fence or self.intent_ms or self.erased_ms)
+        return self.status is Status.FAILED and is_empty and untouched
 
     def public(self, position: QueuePosition | None = None) -> dict[str, Any]:
         """The job as the API shows it; `position` is None if it is not in the account queue."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-RetryReply = Literal["ok", "refused", "empty", "gone", "photo_gone", "newer", "none"]
+RetryReply = Literal["ok", "refused", "empty", "erased", "gone", "photo_gone", "newer", "none"]
 
 
 class Acceptance(NamedTuple):

@@ -82,6 +82,18 @@ def public_name(names: Mapping[str, str], stored: str) -> str:
     return names.get(stored, stored)
 
 
+def stored_names(names: Mapping[str, str], shown: str | None) -> list[str]:
+    """The names in Redis that users see under one; none if that is None.
+
+    Parameters:
+      names: One of the tables above.
+      shown: The name that users see.
+    """
+    if shown is None:
+        return []
+    return [shown, *(stored for stored, public in names.items() if public == shown)]
+
+
 def public_error(error: dict[str, Any] | None) -> dict[str, Any] | None:
     """A job's error (None for none) with the code that users see."""
     return error and error | {"code": public_name(ERROR_CODES, error["code"])}

@@ -95,6 +95,14 @@ def timeline_entry(at_ms: int, status: str, by: str, why: str) -> dict[str, Any]
     return {"at": rfc3339(at_ms), "status": status, "by": by, "why": why or None}
 
 
+def parse_timeline_entry(line: bytes) -> dict[str, Any]:
+    """A stored timeline entry as the API shows it."""
+    # Older releases wrote JSON.
+    parts = json.loads(line) if line.startswith(b"[") else line.decode().split("\t", 3)
+    at, status, by, why = parts
+    return timeline_entry(int(at), status, by, why)
+
+
 def dumps(value: Mapping[str, Any]) -> str:
     """One line of JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -31,26 +31,25 @@ class TombstoneNames:
         keys = derive_each(",".join(secret_keys), _PURPOSE)
         self._hashes = [blake2b(digest_size=_DIGEST_BYTES, key=key) for key in keys]
 
-    def endings(self, ending: str) -> list[str]:
-        """What names end with in place of a plain hash, under each part; the current one first."""
-        return [f"#{_hex(keyed, ending)}" for keyed in self._hashes]
+    def endings(self, plain_hash: str) -> list[str]:
+        """What tombstones end with in place of a plain hash.
 
-    def all_of(self, name: str) -> list[str]:
-        """The names of a key's tombstone, under each part of `SECRET_KEY`, the current one first.
-
-        Parameters:
-          name: Of the key, with its plain hash after the last colon.
+        Returns:
+          One under each part of `SECRET_KEY`, the current one first.
         """
-        beginning, _, ending = name.rpartition(":")
-        return [f"{beginning}:{each}" for each in self.endings(ending)]
+        return [_ending(keyed, plain_hash) for keyed in self._hashes]
 
-    def current(self, names: Iterable[str]) -> dict[str, str]:
-        """Keys by name, each with the name of its new tombstone."""
-        return {name: self.all_of(name)[0] for name in names}
+    def new_names(self, names: Iterable[str]) -> dict[str, str]:
+        """By the names of keys, those of their tombstones."""
+        return {name: self._new_name(name) for name in names}
+
+    def _new_name(self, name: str) -> str:
+        beginning, _, plain_hash = name.rpartition(":")
+        return f"{beginning}:{_ending(self._hashes[0], plain_hash)}"
 
 
-def _hex(keyed: blake2b, ending: str) -> str:
+def _ending(keyed: blake2b, plain_hash: str) -> str:
     # A copy has the key's block hashed already, which is half of the work.
     state = keyed.copy()
-    state.update(ending.encode())
-    return state.hexdigest()
+    state.update(plain_hash.encode())
+    return f"#{state.hexdigest()}"

@@ -157,8 +157,8 @@ class PersonErasure:
 
     async def _erasable(self, person: Person, jobs: Sequence[JobRecord]) -> list[ErasableJob]:
         listed = await self._scripts.run(list_plain_names(*(job.id for job in jobs)))
-        pairs = zip(jobs, map(self._tombstones.current, listed), strict=True)
-        return [_erasable(person, job, tombstones) for job, tombstones in pairs]
+        pairs = zip(jobs, map(self._tombstones.new_names, listed), strict=True)
+        return [_erasable(person, job, new_names) for job, new_names in pairs]
 
     async def _slices(self, person: Person) -> AsyncIterator[list[JobRecord]]:
         for index in person.indexes():
@@ -210,6 +210,6 @@ def _is_meant(person: Person, record: JobRecord) -> bool:
     return person.is_meant(*person_of(record), record.who)
 
 
-def _erasable(person: Person, record: JobRecord, tombstones: Mapping[str, str]) -> ErasableJob:
+def _erasable(person: Person, record: JobRecord, new_names: Mapping[str, str]) -> ErasableJob:
     to, pk = (person.keys[name][0] if name in person.keys else "" for name in person_of(record))
-    return ErasableJob(record.id, record.to, record.pk, to, pk, json.dumps(tombstones))
+    return ErasableJob(record.id, record.to, record.pk, to, pk, json.dumps(new_names))

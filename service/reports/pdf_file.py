@@ -67,9 +67,16 @@ class PdfDrawer:
 def document(summary: Summary, by: GroupBy) -> dict[str, Any]:
     """What the program draws: the answer of `GET /stats`, with the days for its chart."""
     shown = summary.public(by)
+    callbacks = summary.callbacks.public()
     days = [
         {"day": item["day"], "sent": item["sent"], "failed": item["failed"]["total"]}
         for item in summary.items("day")
     ]
     cut_off = max(0, len(shown["items"]) - MAX_LINES)
-    return {**shown, "items": shown["items"][:MAX_LINES], "cut_off": cut_off, "days": days}
+    return {
+        **shown,
+        "callbacks": callbacks,
+        "items": shown["items"][:MAX_LINES],
+        "cut_off": cut_off,
+        "days": days,
+    }

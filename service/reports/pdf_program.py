@@ -31,6 +31,8 @@ from reportlab.platypus import (
 
 MARGIN: Final = 18 * mm
 WIDTH: Final = A4[0] - 2 * MARGIN
+#: What a page's frame keeps free beside its content.
+_FRAME_PADDING: Final = 6
 FONT, BOLD = "Helvetica", "Helvetica-Bold"
 INK, MUTED, LINE = HexColor(0x1F2937), HexColor(0x6B7280), HexColor(0xE5E7EB)
 SENT, FAILED, PANEL = HexColor(0x2563EB), HexColor(0xDC2626), HexColor(0xF3F4F6)
@@ -55,8 +57,8 @@ def draw(document: dict[str, Any]) -> bytes:
     template = SimpleDocTemplate(
         file,
         pagesize=A4,
-        leftMargin=MARGIN,
-        rightMargin=MARGIN,
+        leftMargin=MARGIN - _FRAME_PADDING,
+        rightMargin=MARGIN - _FRAME_PADDING,
         topMargin=MARGIN,
         bottomMargin=MARGIN,
         title=f"Heliograph report, {_period(document)}",
@@ -178,7 +180,7 @@ def _codes_chart(codes: dict[str, int]) -> Drawing:
     chart.width, chart.height = WIDTH - left - 12 * mm, height - bottom - 2 * mm
     chart.data = [[count for _, count in most]]
     chart.bars[0].fillColor, chart.bars[0].strokeColor = FAILED, None
-    chart.barLabelFormat, chart.barLabels.fontName = "%d", FONT
+    chart.barLabelFormat, chart.barLabels.fontName = _number, FONT
     chart.barLabels.fontSize, chart.barLabels.fillColor = 8, INK
     chart.barLabels.boxAnchor, chart.barLabels.dx = "w", 2
     chart.groupSpacing = 4

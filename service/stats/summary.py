@@ -82,7 +82,7 @@ class Summary:
             "by": by,
             "items": self.items(by),
             "total": self.total.public(),
-            "callbacks": self.callbacks.public(),
+            "callbacks": self.callbacks.public() if self.accounts is None else None,
         }
 
 

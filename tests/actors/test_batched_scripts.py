@@ -131,7 +131,7 @@ def test_a_batch_waits_once_and_only_its_promises_fail(
                 store.function_flush()
             before = waits(store)
             promises = [scripts.run(cancel_job(f"job_{n}", "ann")) for n in range(3)]
-            fact = scripts.run(finish_job("job_0", "o", 1, "failed", "", "{}", "", "", 0, ""))
+            fact = scripts.run(finish_job("job_0", "o", 1, "failed", "", "{}", "", "", 0, "", ""))
             calls = (claim(scripts, 1), *promises, fact)
             replies = await asyncio.gather(*calls, return_exceptions=True)
             return [waits(store) - before, *replies]

@@ -93,7 +93,7 @@ def test_retention_lists_jobs_of_an_older_release_under_their_persons(
     ledger.store.delete(index)
 
     with capture_logs() as logs:
-        run(ledger, maintenance.retention, runtime, None)
+        run(ledger, maintenance.rescue, runtime, None)
 
     assert ledger.store.zrange(index, 0, -1) == [job_id.encode()]
-    assert [line["listed_under_persons"] for line in logs] == [1]
+    assert [(line["event"], line["under_persons"]) for line in logs] == [("listed jobs", 1)]

@@ -38,12 +38,24 @@ def test_a_delivery_is_shown_with_its_payload(web: WebHarness, ledger: LedgerHar
     assert shown["attempt_log"] == []
 
 
+ATTEMPT = {
+    "number": 1,
+    "at": "2026-11-20T10:26:50.702Z",
+    "outcome": "delivered",
+    "code": "http_204",
+    "message": "The endpoint responded with status 204.",
+    "status": 204,
+    "duration_ms": 12,
+    "body": "",
+}
+
+
 def test_an_attempt_is_shown(web: WebHarness, ledger: LedgerHarness) -> None:
     end(web, ledger)
     (listed,) = web.api.get("/deliveries").json()["items"]
     claim = ledger.run(ledger.deliveries.claim(listed["id"], "test"))
     assert claim is not None
-    assert ledger.run(ledger.deliveries.record(claim, "delivered", {"status": 204}))
+    assert ledger.run(ledger.deliveries.record(claim, "delivered", ATTEMPT))
     shown = web.api.get(f"/deliveries/{listed['id']}").json()
     assert (shown["status"], shown["next_attempt_at"]) == ("delivered", None)
     assert shown["attempt_log"][0]["status"] == 204

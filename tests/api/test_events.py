@@ -11,7 +11,10 @@ import pytest
 import redis
 
 from service.jobs.model import derived_id
+from tests.support.mended_rule import mended_web, paid, wrong_web
 from tests.support.web import CONFIG, WebHarness, connect, order, run_web
+
+__all__ = ["mended_web", "wrong_web"]
 
 NEW_RULE = """
 [[rules]]
@@ -76,7 +79,12 @@ def test_an_id_with_odd_characters_is_found_when_encoded(web: WebHarness, event_
     assert web.api.get(path).json()["id"] == event_id
     replayed = web.api.post(f"{path}/replay")
     assert replayed.status_code == 202
-    assert replayed.json() == {"event_id": event_id, "jobs": jobs, "created": []}
+    assert replayed.json() == {
+        "event_id": event_id,
+        "jobs": jobs,
+        "created": [],
+        "replaced": [],
+    }
 
 
 @pytest.mark.parametrize("event_id", ["nope", "%00", "evt_1%20", "", "x" * 3000, "%ED%A0%80"])
@@ -118,7 +126,12 @@ def test_a_replay_creates_only_the_missing_job(web: WebHarness, updated_web: Web
     # Then
     new = derived_id("job", "stripe", "evt_1", "later")
     assert replayed.status_code == 202
-    assert replayed.json() == {"event_id": "evt_1", "jobs": [old, new], "created": [new]}
+    assert replayed.json() == {
+        "event_id": "evt_1",
+        "jobs": [old, new],
+        "created": [new],
+        "replaced": [],
+    }
     assert updated_web.api.get(f"/jobs/{new}").json()["kind"] == "comment"
     event = updated_web.api.get("/events/evt_1").json()
     assert event["jobs"] == [old, new]
@@ -214,3 +227,24 @@ def test_an_event_whose_body_cannot_be_decrypted_is_shown_with_the_reason(web: W
     response = web.api.post("/events/evt_1/replay")
     assert (response.status_code, response.json()["error"]["code"]) == (409, "body_unreadable")
     assert "body_error" not in web.api.get("/events/evt_2").json()
+
+
+def test_a_replay_fills_in_a_job_whose_rule_had_a_typo(
+    wrong_web: WebHarness, mended_web: WebHarness
+) -> None:
+    (job_id,) = wrong_web.deliver("stripe", paid(1)).json()["jobs"]
+    failed = wrong_web.api.get(f"/jobs/{job_id}").json()
+    assert (failed["status"], failed["error"]["code"]) == ("failed", "template_failed")
+    assert wrong_web.api.post("/events/evt_1/replay").json()["replaced"] == []
+
+    replayed = mended_web.api.post("/events/evt_1/replay").json()
+
+    assert replayed == {
+        "event_id": "evt_1",
+        "jobs": [job_id],
+        "created": [],
+        "replaced": [job_id],
+    }
+    job = mended_web.api.get(f"/jobs/{job_id}").json()
+    assert (job["to"], job["run"], job["status"], job["error"]) == ("h1", 2, "queued", None)
+    assert mended_web.api.post("/events/evt_1/replay").json()["replaced"] == []

@@ -13,7 +13,7 @@ import pytest
 
 from service.jobs.model import Status
 from tests.support.follower_rows import claim_and_append, row, rows, started_export
-from tests.support.ledger import SECOND, TIMES, LedgerHarness
+from tests.support.ledger import RESULT, SECOND, TIMES, LedgerHarness
 from tests.support.web import WebHarness
 
 NDJSON, CSV, JSON = "application/x-ndjson", "text/csv", "application/json"
@@ -268,5 +268,5 @@ def test_other_jobs_return_their_result(web: WebHarness, ledger: LedgerHarness) 
     job_id = ledger.add_job()
     assert result(web, job_id).json()["error"]["code"] == "no_result"
     ledger.finish(ledger.claim_and_send(job_id))
-    assert result(web, job_id, "text/html").json() == {"result": {"message_id": "m1"}}
+    assert result(web, job_id, "text/html").json() == {"result": RESULT}
     assert result(web, "job_unknown").status_code == 404

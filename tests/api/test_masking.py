@@ -171,3 +171,26 @@ def test_no_cursor_of_a_masked_list_names_a_person(
     assert (len(first["items"]), len(rest["items"]), rest["next"]) == (2, 1, None)
     changed = reader.get("/suppressions", params={"cursor": first["next"][:-3] + "AAA"})
     assert (changed.status_code, changed.json()["error"]["fields"][0]["field"]) == (422, "cursor")
+
+
+def test_what_a_person_wrote_of_a_settled_job_and_where_it_is_are_masked(
+    web: WebHarness, ledger: LedgerHarness, reader: httpx.Client
+) -> None:
+    # Given a job that was settled with a note, and one whose thread is known
+    job_id = web.api.post("/jobs", json=JOB).json()["id"]
+    ledger.finish(ledger.claim_and_send(job_id), Status.UNCERTAIN)
+    settlement = {"as": "sent", "note": f"{CANARY} has it"}
+    web.api.post(f"/jobs/{job_id}/settle", json=settlement).raise_for_status()
+    sent = web.api.post("/jobs", json=JOB).json()["id"]
+    claim, result = ledger.claim_and_send(sent), {"thread_id": "34028236684171"}
+    assert ledger.run(ledger.claims.finish(claim, Status.SUCCEEDED, result=result))
+
+    delivery_id = f"dlv_{job_id.removeprefix('job_')}_2"
+    for path in (f"/jobs/{job_id}", f"/jobs/{job_id}/result", f"/deliveries/{delivery_id}"):
+        assert CANARY in web.api.get(path).text
+        assert CANARY not in reader.get(path).text
+    notes = [entry["note"] for entry in reader.get("/audit?limit=2").json()["items"]]
+    assert notes == [None, MASK]
+    job = reader.get(f"/jobs/{sent}").json()
+    assert job["thread"] == {"id": MASK, "url": MASK}
+    assert job["links"] == {"profile": MASK, "post": None}

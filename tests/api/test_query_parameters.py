@@ -77,7 +77,7 @@ def test_the_routes_are_found() -> None:
     ("target", "field", "remedy"),
     [
         ("/jobs?acount=shop", "acount", "did you mean 'account'?"),
-        ("/events?nope=1", "nope", "known are cursor, limit"),
+        ("/people/jenny?nope=1", "nope", "known are cursor, limit"),
         ("/accounts?status=held", "status", "there are none"),
         ("/events?metadata[order]=1", "metadata[order]", "known are "),
         ("/jobs?_=1", "_", "known are "),

@@ -43,7 +43,8 @@ def test_a_write_that_is_there_is_settled_as_sent(web: WebHarness, ledger: Ledge
     assert job["result"] == {"client_context": "token"}
     assert settled.pop("at") == job["finished_at"]
     assert settled == {"as": "sent", "by": "api:first", "note": "seen in the app"}
-    assert web.api.get(f"/jobs/{job_id}").json() == answer.json()
+    found = web.api.get(f"/jobs/{job_id}").json()
+    assert found == {**found, **answer.json()}
     assert audit(ledger) == []
 
 
@@ -222,3 +223,21 @@ def test_what_is_settled_as_sent_tells_that_there_is_a_thread(
     settle(web, other, "sent")
 
     assert web.store.exists(f"hg:thread:shop:{PK}")
+
+
+def test_a_settled_job_is_found_by_the_code_of_its_settlement(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id = uncertain(web, ledger)
+    settle(web, job_id, "not_sent")
+    codes = ("refused", "settled_not_sent")
+    found = [web.api.get("/jobs", params={"code": code}).json()["items"] for code in codes]
+    assert [[job["id"] for job in each] for each in found] == [[], [job_id]]
+
+
+def test_statistics_count_a_settled_job_once_and_as_it_was_settled(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    settle(web, uncertain(web, ledger), "sent")
+    total = web.api.get("/stats").json()["total"]
+    assert (total["sent"], total["uncertain"], total["failed"]["total"]) == (1, 0, 0)

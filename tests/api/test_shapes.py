@@ -77,9 +77,16 @@ def test_the_documentation_names_every_path(web: WebHarness) -> None:
 def test_the_documentation_describes_errors_as_they_are(web: WebHarness) -> None:
     text = web.http.get("/openapi.json").text
     assert "HTTPValidationError" not in text
-    described = json.loads(text)["paths"]["/jobs"]["post"]["responses"]
-    schema = described["default"]["content"]["application/json"]["schema"]
-    assert schema == {"$ref": "#/components/schemas/ErrorBody"}
+    document = json.loads(text)
+    described = [
+        response["content"]["application/json"]["schema"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        for status, response in operation["responses"].items()
+        if status >= "400"
+    ]
+    assert all(schema == {"$ref": "#/components/schemas/ErrorBody"} for schema in described)
+    assert described
 
 
 def test_the_documentation_is_a_page_without_secrets(web: WebHarness) -> None:

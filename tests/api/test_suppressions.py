@@ -115,7 +115,7 @@ def test_an_unknown_account_is_named(web: WebHarness, method: str, account: str)
 
 
 def test_a_suppression_outlives_its_account(web: WebHarness) -> None:
-    web.store.hset("hg:suppressed", "gone:a", '{"reason": null, "since": 0, "by": "first"}')
+    web.store.hset("hg:suppressed", "gone:a", '{"reason": null, "since": 1, "by": "first"}')
     web.store.zadd("hg:suppressions", {"gone:a": 0})
     params = {"account": "gone"}
     assert web.api.get(f"{LIST}/a", params=params).json()["account"] == "gone"

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.bench import followers, live, reads, round_trips, store, webhooks, worker
+from tests.bench import followers, live, reads, round_trips, stats, store, webhooks, worker
 from tests.bench.table import Measurement, Row, show, write
 
 MEASUREMENTS: Final[Mapping[str, Measurement]] = {
@@ -24,6 +24,7 @@ MEASUREMENTS: Final[Mapping[str, Measurement]] = {
     "reads": reads.measure,
     "store": store.measure,
     "followers": followers.measure,
+    "stats": stats.measure,
 }
 
 

@@ -16,6 +16,7 @@ import redis
 
 from actors.lease_heartbeat import BEAT_BATCH
 from service.config.pacing import PACE_KINDS, Pacing
+from service.events.event_filter import EventFilter
 from service.jobs.actor_routes import QUEUES
 from service.jobs.consistency_check import PAGE
 from service.jobs.high_water_mark import HighWaterMark
@@ -37,6 +38,7 @@ from tests.bench.typical_dm import TIMES, TypicalDms, draft
 
 Step = Callable[[], Awaitable[Any]]
 
+_NOBODY: Final = b'{"account":["nobody"]}'
 #: The commands that the ledger sends.
 _SCRIPTS: Final = ("fcall", "evalsha")
 _COMMANDS: Final = ("zrange", "hgetall", "hmget")
@@ -123,8 +125,8 @@ class Probe:
             "metrics, 100 accounts": partial(run, collect_metrics(" ".join(QUEUES), *names)),
             "account": partial(shop.controls.show, BUSY),
             "preview": partial(shop.ledger.preview, wanted, caller="bench"),
-            "audit, 500": partial(run, read_audit_log("nobody", "+", 500, PAGE_OF_JOBS)),
-            "events": partial(shop.queries.events, cursor=None, limit=PAGE_OF_JOBS),
+            "audit, 500": partial(run, read_audit_log(_NOBODY, "+", "-", 500, PAGE_OF_JOBS)),
+            "events": partial(shop.events.page, EventFilter(), cursor=None, limit=PAGE_OF_JOBS),
             "heartbeat, nothing due": partial(run, _beat()),
             f"rescue, {RESCUE_BATCH}": partial(run, sweep),
             f"doctor, {PAGE} jobs": partial(run, doctor),

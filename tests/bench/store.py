@@ -35,7 +35,7 @@ OWN: Final = ", in Redis"
 
 def measure(_directory: Path) -> Sequence[Row]:
     """Measure a job's memory, then the same steps on two stores in turns."""
-    with _server() as url:
+    with bench_server() as url:
         weight = memory_row(url)
     with ExitStack() as stack:
         few, many = (stack.enter_context(_filled(jobs)) for jobs in (FEW, MANY))
@@ -105,14 +105,14 @@ def _ratios(
 
 @contextmanager
 def _filled(jobs: int) -> Iterator[Probe]:
-    with _server() as url:
+    with bench_server() as url:
         fill(url, jobs)
         with opened_shop(url, RESTLESS) as (shop, runner), redis.Redis.from_url(url) as store:
             yield Probe(shop, store, runner)
 
 
 @contextmanager
-def _server() -> Iterator[str]:
+def bench_server() -> Iterator[str]:
     server = ValkeyServer(port=free_port(), config={"save": "", "appendonly": "no"})
     with fast_allocator():
         server.start()

@@ -14,6 +14,7 @@ import redis.asyncio as aredis
 from service.accounts.controls import AccountControls
 from service.config.pacing import PACE_KINDS, Pacing
 from service.deliveries.store import Deliveries
+from service.events.event_finder import EventFinder
 from service.jobs.claims import Claim, Claims
 from service.jobs.job_finder import JobFinder
 from service.jobs.ledger import Ledger
@@ -62,6 +63,7 @@ class TypicalDms:
         self.claims = Claims(client, script_config, CIPHER)
         self.deliveries = Deliveries(client, script_config)
         self.queries = JobQueries(client, script_config, CIPHER)
+        self.events = EventFinder(client, script_config, self.queries)
         self.finder = JobFinder(client, script_config, self.queries)
         self.controls = AccountControls(client, script_config)
 
@@ -73,7 +75,7 @@ class TypicalDms:
           changes: Fields of the draft to change.
         """
         event = Event(event_id(number), fingerprint=_digest(number, 64))
-        notes = [{"rule": RULE, "outcome": "job"}]
+        notes = [{"rule": RULE, "outcome": "matched", "message": None}]
         body = _body(event.id)
         asked = draft(number, **changes)
         accepted = await self.ledger.accept(SOURCE, event, [asked], body=body, notes=notes)

@@ -21,6 +21,7 @@ from service.jobs.lua.replace_encrypted import replace_encrypted
 from service.jobs.model import Status
 from service.jobs.reencryption import StoredContents
 from service.photos.photo import Photo, PhotoUrl
+from service.time_formats.timestamps import rfc3339
 from tests.support.invariants import audit
 from tests.support.ledger import DAY, PERSON_KEYS, TIMES, Event, LedgerHarness, draft
 from tests.support.people import erase
@@ -265,3 +266,21 @@ def test_the_old_key_stays_where_only_it_knows_whom_not_to_write_to(
     assert "1 do-not-contact entries of erased persons" in said
     assert "keep it as the last one of SECRET_KEY" in said
     assert MAY_GO not in said
+
+
+def test_the_old_key_stays_as_long_as_only_it_knows_what_was_done(
+    old: LedgerHarness, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old.add_job(once_key="order 1")
+    assert erase(old).done
+    until: Any = old.store.pexpiretime("hg:tombstones")
+
+    assert main(["secret", "rotate"]) == 0
+
+    said = capsys.readouterr().out
+    assert f"until {rfc3339(until)}, what was done for erased persons" in said
+    assert MAY_GO not in said
+    # And when that time is over, it may go
+    old.pass_time(TIMES.keep + 1)
+    assert main(["secret", "rotate"]) == 0
+    assert MAY_GO in capsys.readouterr().out

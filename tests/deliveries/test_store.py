@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import redis
 
+from service.deliveries.delivery_filter import DeliveryFilter
 from service.deliveries.store import DeliveryClaim
 from service.jobs.model import Status
 from tests.support.invariants import audit
@@ -190,7 +191,9 @@ def test_the_delivery_of_a_dead_worker_is_claimed_again(
     ledger.heartbeat()
 
     assert ledger.take_messages("callbacks") == [delivery_id]
-    [listed] = ledger.run(ledger.deliveries.page("pending", cursor=None, limit=10)).items
+    [listed] = ledger.run(
+        ledger.deliveries.page(DeliveryFilter(("pending",)), cursor=None, limit=10)
+    ).items
     assert listed["id"] == delivery_id
     current = _claim(ledger, delivery_id, "alive")
     assert current.fence > dead_claim.fence
@@ -275,17 +278,17 @@ def test_pages_list_every_delivery_once_and_filter_by_status(ledger: LedgerHarne
     for delivery_id in ledger.take_messages("callbacks")[:5]:
         _record(ledger, _claim(ledger, delivery_id), "delivered")
 
-    assert _jobs_of_all_pages(ledger, None) == jobs[::-1]
+    assert _jobs_of_all_pages(ledger) == jobs[::-1]
     assert _jobs_of_all_pages(ledger, "delivered") == jobs[:5][::-1]
     assert _jobs_of_all_pages(ledger, "pending") == jobs[5:][::-1]
     assert _jobs_of_all_pages(ledger, "failed") == []
 
 
-def _jobs_of_all_pages(ledger: LedgerHarness, status: Any) -> list[str]:
+def _jobs_of_all_pages(ledger: LedgerHarness, *statuses: Any) -> list[str]:
     listed: list[str] = []
     cursor: int | None = None
     while True:
-        page = ledger.run(ledger.deliveries.page(status, cursor=cursor, limit=4))
+        page = ledger.run(ledger.deliveries.page(DeliveryFilter(statuses), cursor=cursor, limit=4))
         listed += [delivery["job_id"] for delivery in page.items]
         if page.next is None:
             return listed

@@ -84,7 +84,7 @@ def test_a_hold_by_an_error_and_its_end_notify_once_each(scenario: Scenario) -> 
         "job_id": first,
         "remedy": account_of(scenario, "in_trouble")["hold"]["remedy"],
         "accepts_code": False,
-        "instagram": {"at": "call"},
+        "instagram": {"at": "call", "url": "https://i.instagram.com/challenge/"},
     }
     held = (True, "account.held", about | more)
     resumed = (True, "account.resumed", about)

@@ -52,7 +52,7 @@ def denied(stack: Stack) -> list[Any]:
 def test_the_main_job_needs_no_more_than_the_documented_rights(
     stack: Stack, scenario: Scenario, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # When an event, an export, a lookup and the operator's actions are served
+    # When an event, an export, a report, a lookup and the operator's actions are served
     paid = scenario.send("checkout.session.completed")
     assert paid.status == 202
     job = scenario.wait_final(paid.body["jobs"][0])
@@ -62,6 +62,10 @@ def test_the_main_job_needs_no_more_than_the_documented_rights(
     export = api.post("/users/some.handle/followers", json={}).raise_for_status().json()
     assert scenario.wait_final(export["id"])["status"] == "succeeded"
     assert api.get(f"/jobs/{export['id']}/result").status_code == 200
+    report = api.post("/reports", json={"format": "pdf"}).raise_for_status().json()
+    assert scenario.wait_final(report["id"])["status"] == "succeeded"
+    assert api.get(f"/jobs/{report['id']}/result").content.startswith(b"%PDF-")
+    assert api.get("/stats").json()["total"]["sent"] == 1
     assert api.get("/users/some.handle").status_code == 200
     assert api.put("/suppressions/rude.person", json={}).status_code in (200, 201)
     assert api.delete("/suppressions/rude.person").status_code in (200, 204)

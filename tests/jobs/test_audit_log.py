@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from service.accounts.suppressions import Suppressions
+from service.jobs.audit_filter import AuditFilter
 from service.jobs.audit_log import AuditLog
 from tests.support.ledger import DAY, PERSON_KEYS, LedgerHarness
 from tests.support.limited_ledger import ledger_factory, limits, send
@@ -14,7 +15,7 @@ from tests.support.limited_ledger import ledger_factory, limits, send
 
 def _entries(ledger: LedgerHarness, job_id: str) -> list[dict[str, Any]]:
     audit_log = AuditLog(ledger.client, ledger.script_config)
-    items, _ = ledger.run(audit_log.page(account=None, cursor=None, limit=100))
+    items, _ = ledger.run(audit_log.page(AuditFilter(), cursor=None, limit=100))
     return [item for item in items if item["job_id"] == job_id]
 
 

@@ -8,6 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Final
 
+from service.deliveries.delivery_filter import DeliveryFilter
 from service.jobs.account_effect import AccountEffect
 from service.jobs.claims import Claim
 from service.jobs.consistency_check import ConsistencyCheck
@@ -115,7 +116,9 @@ class BusyProcesses:
         await self._ledger.controls.resume(account)
 
     async def _deliver(self) -> None:
-        page = await self._ledger.deliveries.page("pending", cursor=None, limit=5)
+        page = await self._ledger.deliveries.page(
+            DeliveryFilter(("pending",)), cursor=None, limit=5
+        )
         for delivery in page.items:
             claim = await self._ledger.deliveries.claim(delivery["id"], "worker")
             if claim is not None:

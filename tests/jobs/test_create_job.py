@@ -88,8 +88,11 @@ def test_a_replay_adds_only_jobs_of_rules_without_one(ledger: LedgerHarness) -> 
     notes = [{"rule": "new", "outcome": "job"}]
 
     step = ledger.core.replay("stripe", "evt_1", [draft(rule="old"), draft(rule="new")], notes)
-    jobs = ledger.run(step) or []
+    added = ledger.run(step)
+    assert added is not None
+    jobs = added.jobs
 
+    assert (added.created, added.replaced) == ([jobs[1]], [])
     assert (jobs[0], len(jobs)) == (first.jobs[0], 2)
     assert ledger.status(jobs[0]) is Status.SUCCEEDED
     assert ledger.take_messages() == [jobs[1]]
@@ -100,7 +103,7 @@ def test_a_replay_adds_only_jobs_of_rules_without_one(ledger: LedgerHarness) -> 
 def test_replaying_an_event_without_jobs_returns_an_empty_list(ledger: LedgerHarness) -> None:
     ledger.accept(EVENT)
 
-    assert ledger.run(ledger.core.replay("stripe", "evt_1", [], [])) == []
+    assert ledger.run(ledger.core.replay("stripe", "evt_1", [], [])) == ([], [], [])
     [event] = ledger.run(ledger.queries.events_with_id("evt_1"))
     assert event.jobs == ()
 

@@ -177,11 +177,12 @@ def test_a_replay_adds_many_jobs_in_slices(ledger: LedgerHarness) -> None:
     assert first is not None
     added = [draft(rule=f"new-{number}") for number in range(COUNT)]
 
-    ids = ledger.run(ledger.core.replay("stripe", "evt_1", added, [{"rule": "new"}]))
+    done = ledger.run(ledger.core.replay("stripe", "evt_1", added, [{"rule": "new"}]))
 
-    assert ids is not None
-    assert (ids[:COUNT], len({*ids})) == (first.jobs, 2 * COUNT)
-    assert _stored(ledger, ids) == 2 * COUNT
+    assert done is not None
+    assert (done.jobs[:COUNT], len({*done.jobs})) == (first.jobs, 2 * COUNT)
+    assert (done.created, done.replaced) == (done.jobs[COUNT:], [])
+    assert _stored(ledger, done.jobs) == 2 * COUNT
     assert ledger.run(ledger.core.replay("stripe", "evt_none", added, [])) is None
     assert audit(ledger) == []
 

@@ -12,8 +12,7 @@ from service.deliveries.store import DeliveryClaim
 from service.jobs.account_effect import NO_EFFECT, AccountEffect
 from service.jobs.claims import Claim, Thread
 from service.jobs.lua.release_job import Charge
-from service.jobs.lua.settle_job import SettledAs
-from service.jobs.model import FINAL, TRANSITIONS, Failure, JobDraft, Status
+from service.jobs.model import FINAL, TRANSITIONS, Failure, JobDraft, SettledAs, Status
 from tests.support.invariants import audit, illegal_steps
 from tests.support.ledger import SECOND, Event, LedgerHarness, draft
 

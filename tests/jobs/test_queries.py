@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from service.events.event_filter import EventFilter
+from service.events.event_finder import EventFinder
 from service.jobs.job_filter import JobFilter
 from service.jobs.model import KINDS, Status
 from service.jobs.queries import Page
@@ -203,7 +205,8 @@ def test_pages_list_every_event_once(ledger: LedgerHarness) -> None:
     for event_id in ids:
         ledger.accept(Event(event_id))
 
-    found = _all_items(ledger, lambda cursor: ledger.queries.events(cursor=cursor, limit=10))
+    finder = EventFinder(ledger.client, TIMES, ledger.queries)
+    found = _all_items(ledger, lambda cursor: finder.page(EventFilter(), cursor=cursor, limit=10))
     assert [event["id"] for event in found] == ids[::-1]
     assert found[0]["status"] == "accepted"
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from service.jobs.lua.settle_job import SettledAs
-from service.jobs.model import Status
+from service.jobs.model import SettledAs, Status
+from service.jobs.verification_report import VerificationReport
 from tests.support.invariants import audit
 from tests.support.job_states import job_in
-from tests.support.ledger import DAY, HOUR, TIMES, LedgerHarness
+from tests.support.ledger import DAY, FAILURE, HOUR, TIMES, LedgerHarness
 from tests.support.limited_ledger import LedgerFactory, ledger_factory, limits
 from tests.support.people import erase, show
 from tests.support.person_search import keys_about
@@ -126,3 +126,18 @@ def test_a_settlement_frees_no_turn_of_another_job(ledger: LedgerHarness) -> Non
 
     assert ledger.turn() == running.id
     assert audit(ledger) == []
+
+
+def test_the_thread_that_a_lookup_has_read_goes_with_its_person(ledger: LedgerHarness) -> None:
+    claim = ledger.claim_and_send(ledger.add_job())
+    report = VerificationReport("34028236684171", pages=1, rows=12)
+    step = ledger.claims.finish(
+        claim, Status.UNCERTAIN, failure=FAILURE, why="not found", verification=report
+    )
+    assert ledger.run(step) == "ok"
+    assert keys_about(ledger.store, "34028236684171")
+
+    assert erase(ledger).done
+
+    assert keys_about(ledger.store, "34028236684171") == []
+    assert ledger.record(claim.id).looked == ""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from service.jobs.audit_filter import AuditFilter
 from service.jobs.audit_log import AuditLog
 from service.jobs.model import Status
 from service.live.event_stream import JobEventStream
@@ -99,7 +100,7 @@ def test_the_audit_log_has_the_words_of_today(ledger: LedgerHarness) -> None:
 
     audit_log = AuditLog(ledger.client, ledger.script_config)
     for account in (None, "shop"):
-        [entry], _ = ledger.run(audit_log.page(account=account, cursor=None, limit=1))
+        [entry], _ = ledger.run(audit_log.page(AuditFilter(account=account), cursor=None, limit=1))
         public = [entry[name] for name in ("decision", "reason", "by")]
         assert public == ["cooldown", "please_wait", "intake"]
 

@@ -17,9 +17,9 @@ from tests.support.ledger import FAILURE, HOUR, LedgerHarness
 from tests.support.lua import evaluate
 
 UNFINISHED: Final = [status for status in Status if status not in FINAL]
-#: Where a retry, or a person who settles it, takes a job that has ended.
+#: Where a retry, a replay, or a person who settles it, takes a job that has ended.
 _LEFT_BY_PEOPLE: Final = {
-    Status.FAILED: {Status.QUEUED},
+    Status.FAILED: {Status.QUEUED, Status.SCHEDULED},
     Status.UNCERTAIN: {Status.QUEUED, Status.SUCCEEDED, Status.FAILED},
 }
 PAIRS: Final = list(itertools.product(Status, Status))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -159,7 +160,8 @@ def test_what_an_event_says_that_is_replayed_to_an_erased_job_is_forgotten(
     accept(ledger, other, body_key=FIRST_BODY)
     erase(ledger)
 
-    assert ledger.run(ledger.core.replay("stripe", "evt_2", [about(MAIL)], [])) == [job_id]
+    added = ledger.run(ledger.core.replay("stripe", "evt_2", [about(MAIL)], []))
+    assert added == ([job_id], [], [])
 
     assert keys_about(ledger.store, OTHER_DATA, FIRST_BODY) == []
     forged = accept(ledger, Event("forged"), draft(), body_key=FIRST_BODY)
@@ -214,6 +216,24 @@ def test_a_job_of_an_earlier_release_keeps_its_plain_keys_and_its_promise(
     assert keys_about(ledger.store, *plain(ORDER)) == []
 
 
+def test_a_tombstone_is_found_in_the_batch_that_has_left_it(ledger: LedgerHarness) -> None:
+    # Given an erased job that is still found by a plain key, and no tombstone yet
+    first = ledger.accept(EVENT, about(MAIL)).jobs
+    [name] = ledger.store.keys("hg:once:*")
+    erase(ledger)
+    ledger.store.delete("hg:tombstones", *ledger.store.keys("hg:once:*"))
+    ledger.store.set(name, first[0], px=TIMES.keep)
+    events = [("evt_2", about(INVOICE)), ("evt_3", about(ORDER, MAIL)), ("evt_4", about(ORDER))]
+
+    async def at_once() -> list[Acceptance]:
+        core = ledger.core
+        calls = (core.accept("stripe", Event(name), [made], body=b"{}") for name, made in events)
+        return await asyncio.gather(*calls)
+
+    new, *known = ledger.run(at_once())
+    assert [each.jobs for each in known] == [first, first] != [new.jobs, new.jobs]
+
+
 def test_tombstones_end_when_the_keys_would_have(ledger: LedgerHarness) -> None:
     def remembered(body: str) -> bool:
         return accept(ledger, Event(body), body_key=body).outcome == "duplicate"
@@ -229,6 +249,7 @@ def test_tombstones_end_when_the_keys_would_have(ledger: LedgerHarness) -> None:
     assert ledger.accept(Event("evt_3"), about(MAIL)).jobs == first
     ledger.pass_time(20 * DAY)
     assert ledger.accept(Event("evt_4"), about(MAIL)).jobs != first
+    assert remembered(SECOND_BODY)
     ledger.pass_time(TIMES.keep)
     assert ledger.store.keys("hg:*#*") == ledger.store.keys("hg:tombstones") == []
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from typing import Any, Final
 
 from service.jobs.consistency_check import ConsistencyCheck
 from service.jobs.consistency_problems import Defect
-from service.jobs.lua.hash_encoding import BLANK
+from service.jobs.lua.hash_encoding import BLANK, MOST_PIECES
 from service.jobs.model import FINAL, FOLLOWER_KINDS, TRANSITIONS, Status, rate_limit_kind
 from tests.support.ledger import LedgerHarness
 
@@ -176,11 +177,7 @@ def _indexed(view: _View) -> Iterator[str]:
             listed = view.get(f"hg:jobs:status:{status}").get(job_id)
             if listed != (float(job["seq"]) if status == job["status"] else None):
                 yield f"{job_id} is {job['status']} and the index of {status} says {listed}"
-        for index in (
-            "hg:jobs",
-            f"hg:jobs:account:{job['account']}",
-            f"hg:jobs:kind:{job['kind']}",
-        ):
+        for index in _found_by(job):
             if job_id not in view.get(index):
                 yield f"{job_id} is not in {index}"
         leased = job_id in view.get("hg:leases")
@@ -190,6 +187,20 @@ def _indexed(view: _View) -> Iterator[str]:
         for each in ("pending", "delivering", "delivered", "failed"):
             if (delivery_id in view.get(f"hg:dlvs:status:{each}")) != (each == delivery["status"]):
                 yield f"{delivery_id} is {delivery['status']} and wrong in the index of {each}"
+
+
+def _found_by(job: dict[str, str]) -> Iterator[str]:
+    """The indexes that a job never leaves, and that of its error's code."""
+    yield from ("hg:jobs", f"hg:jobs:account:{job['account']}", f"hg:jobs:kind:{job['kind']}")
+    source, error = (json.loads(_whole(job, name) or "{}") for name in ("source", "error"))
+    labels = {"rule": source.get("rule"), "source": source.get("source"), "code": error.get("code")}
+    yield from (f"hg:jobs:{name}:{label}" for name, label in labels.items() if label)
+
+
+def _whole(job: dict[str, str], name: str) -> str:
+    """The text of a field that may be stored in pieces."""
+    more = (job.get(f"{name}:{number}", "") for number in range(2, MOST_PIECES + 1))
+    return "".join((job[name], *more))
 
 
 def _one_claim_an_account(view: _View) -> Iterator[str]:

@@ -50,7 +50,7 @@ TIMES = ScriptConfig(
     keep_bodies=7 * DAY,
     person_keys=PERSON_KEYS,
 )
-RESULT = {"message_id": "m1"}
+RESULT = {"message_id": "m1", "thread_id": "t1", "client_context": "c1"}
 FAILURE = Failure("refused", "Instagram refused it.")
 
 T = TypeVar("T")

@@ -29,6 +29,21 @@ PROFILE: Final[Mapping[str, Any]] = {
 }
 
 
+POST = {
+    "pk": "3700000000000000001",
+    "id": "3700000000000000001_314",
+    "code": "DNZCmWE8gAB",
+    "kind": "photo",
+    "taken_at": "2026-11-20T10:26:48Z",
+    "caption": "",
+    "like_count": 1,
+    "comment_count": None,
+    "view_count": None,
+    "owner": {"pk": "314", "username": "some.handle"},
+    "thumbnail_url": None,
+}
+
+
 def new_username(prefix: str = "u") -> str:
     """A username that nobody has looked up, so that no process has it cached."""
     return f"{prefix}{uuid.uuid4().hex[:12]}"

@@ -34,7 +34,8 @@ end
 
 local indexes = redis.call('KEYS', 'hg:acct:*:spent:*')
 for _, key in ipairs(redis.call('KEYS', 'hg:sent:*')) do indexes[#indexes + 1] = key end
-for name in string.gmatch('due wakes leases expiry retention turns alarms unfinished', '%S+') do
+for name in string.gmatch('due wakes leases expiry retention turns alarms unfinished ' ..
+    'unfinished_ops', '%S+') do
   indexes[#indexes + 1] = 'hg:' .. name
 end
 for _, index in ipairs(indexes) do

@@ -23,6 +23,7 @@ from service.config.settings import Settings, load_settings
 from service.signatures.verify import SCHEMES
 from service.web import SERVING
 from tests.support.encryption import SECRET_KEY
+from tests.support.openapi import check_answer
 from tests.support.store import restore_marks
 from tests.support.webhook_signatures import SECRETS, signed_headers
 
@@ -250,9 +251,11 @@ def connect(port: int, store: redis.Redis) -> Iterator[WebHarness]:
     """Open clients of a server."""
     base = f"http://127.0.0.1:{port}"
     bearer = {"Authorization": f"Bearer {API_KEY}"}
+    # Every answer that a test gets is one that the documentation announces.
+    options: Any = {"trust_env": False, "timeout": 15, "event_hooks": {"response": [check_answer]}}
     with (
-        httpx.Client(base_url=base, trust_env=False, timeout=15) as http_client,
-        httpx.Client(base_url=base, trust_env=False, timeout=15, headers=bearer) as api_client,
+        httpx.Client(base_url=base, **options) as http_client,
+        httpx.Client(base_url=base, headers=bearer, **options) as api_client,
     ):
         yield WebHarness(port, store, http_client, api_client)
 

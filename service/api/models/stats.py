@@ -128,4 +128,6 @@ class Stats(BaseModel):
     by: GroupBy
     items: list[JobGroup] = Field(description="In order of their names; of days, every one")
     total: JobNumbers
-    callbacks: CallbackNumbers
+    callbacks: CallbackNumbers | None = Field(
+        description="Null for a key that is bound to accounts: callbacks belong to none"
+    )

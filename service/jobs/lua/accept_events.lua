@@ -13,6 +13,7 @@
 --- @include "notify"
 --- @include "create_job"
 --- @include "people"
+--- @include "event_indexes"
 --- @include "event_records"
 --- @include "deferred_jobs"
 --- @include "history"
@@ -27,11 +28,19 @@ local function load_known(envelope, key)
   return name and load_event(envelope.source, name)
 end
 
+local function body_tombstones(envelope)
+  local names = {}
+  for i, ending in ipairs(envelope.body_endings) do
+    names[i] = 'hg:known:' .. envelope.source .. ':' .. ending
+  end
+  return names
+end
+
 -- The event that a body has reported; of an erased one, the tombstone tells.
 local function load_by_body(envelope)
   local event = load_known(envelope, envelope.body_key)
   if event or not envelope.body_key or not tombstones.exist() then return event end
-  local name = tombstones.first_value(envelope.body_tombstones)
+  local name = tombstones.first_value(body_tombstones(envelope))
   return name and load_event(envelope.source, name)
 end
 
@@ -60,7 +69,7 @@ local function store(envelope, body, name, status, jobs, notes)
   -- The body is encrypted for the id that it came with.
   if name ~= envelope.id then redis.call('HSET', key, 'encrypted_as', envelope.id) end
   if body then store_body(member, envelope, body) end
-  add_to_index('hg:events', seq, member)
+  event_indexes.add({seq = seq, type = envelope.type, status = status, notes = notes}, member)
   retain_until(member, digits(now + CONF.keep))
   add_to_set('hg:sources', envelope.source)
 end
@@ -137,6 +146,8 @@ local function store_shape(event, envelope, body)
     envelope.shape or '', 'encrypted_as', envelope.id)
   event_records.erase_body(member)
   if body then store_body(member, envelope, body) end
+  event_indexes.move(event, {seq = event.seq, type = envelope.type, status = event.status,
+    notes = envelope.notes}, member)
 end
 
 -- The most jobs that one step creates for another shape.
@@ -159,8 +170,8 @@ local function accept_reshaped(event, envelope, body)
         ids[#ids + 1] = create_job(entry, entry.source, now)
       else
         heads[#heads + 1] = {id = entry.id, delay = entry.delay, run_at = entry.run_at,
-          once = entry.once, once_kept = entry.once_kept, once_erased = entry.once_erased,
-          once_tombstones = entry.once_tombstones, entry = cjson.encode(entry)}
+          once = entry.once, once_kept = entry.once_kept, once_endings = entry.once_endings,
+          entry = cjson.encode(entry)}
       end
     end
   end
@@ -173,7 +184,7 @@ end
 -- Whatever body reported the event must not make a job as another event later.
 local function remember_body(envelope, name, is_kept)
   if not envelope.body_key then return end
-  if not is_kept then return tombstones.keep(envelope.body_tombstones[1], name, CONF.keep) end
+  if not is_kept then return tombstones.keep(body_tombstones(envelope)[1], name, CONF.keep) end
   redis.call('SET', envelope.body_key, name, 'PX', digits(CONF.keep))
   local hash = string.match(envelope.body_key, '[^:]+$')
   redis.call('HSET', 'hg:event:' .. envelope.source .. ':' .. name, 'known:' .. hash, '')

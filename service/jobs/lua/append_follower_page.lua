@@ -56,8 +56,8 @@ local rows_expected = found.expected
 -- Without the profile's count, as in an export that an older release has begun.
 local counted = is_first and rows_expected or tonumber(job.counted or rows_expected)
 if tonumber(job.most) > 0 then rows_expected = math.min(rows_expected, tonumber(job.most)) end
-local page = is_first and {barren = 0} or track_new_users(job, users - users_before)
-if not is_first then track_cursor(job, cursor, pages, page) end
+local page = is_first and {barren = 0} or export_ends.track_new_users(job, users - users_before)
+if not is_first then export_ends.track_cursor(job, cursor, pages, page) end
 page.pk, page.cursor, page.paged = pk, cursor, job.fence
 page.pages, page.users, page.expected, page.counted = pages, users, rows_expected, counted
 page.who = index_persons(job, found.who)
@@ -69,14 +69,14 @@ end_streaks(job)
 
 -- A profile that counts nobody has the whole list without a page.
 local function succeed(ending)
-  local reason = not is_first and incomplete_reason(job, ending) or nil
+  local reason = not is_first and export_ends.incomplete_reason(job, ending) or nil
   return finish('succeeded', owner, reason and 'incomplete: ' .. reason or '',
     cjson.encode({users = users, pages = pages, complete = not reason,
       incomplete_reason = reason or cjson.null, dropped_rows = tonumber(job.dropped or 0),
       result_url = '/jobs/' .. job.id .. '/result'}))
 end
 
-local ending = end_of_export(job, found.left)
+local ending = export_ends.end_of_export(job, found.left)
 if ending then return succeed(ending) end
 if job.cancel ~= '' then return finish('canceled', job.cancel, 'requested') end
 if is_expired(job, now) then

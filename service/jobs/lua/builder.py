@@ -17,7 +17,7 @@ from typing import Final
 
 from service.config.config import Config
 from service.config.settings import Durability, Settings
-from service.jobs.actor_routes import NAMESPACE, PHOTO, ROUTES, Route
+from service.jobs.actor_routes import NAMESPACE, OPERATION, PHOTO, ROUTES, Route
 from service.jobs.lua.hash_encoding import (
     BLANK,
     FOLDED,
@@ -239,6 +239,7 @@ def generated_config(config: ScriptConfig) -> str:
         "namespace": NAMESPACE,
         "actors": {kind: _actor(route) for kind, route in ROUTES.items()},
         "photo_actor": _actor(PHOTO),
+        "operation_actor": _actor(OPERATION),
     }
     allowed: LuaValue = {
         str(origin): {str(to): True for to in sorted(next_statuses)}

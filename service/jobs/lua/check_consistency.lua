@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Checks records and indexes, and repairs them if asked to.
 -- ARGV   action (report | repair | rescue), limit (the most entries to check), then pairs: what,
---        id. What: job | delivery | export (it has rows) | account, or the name of an index that
+--        id. What: job | delivery | event | export (it has rows) | account, or an index that
 --        had the id as a member. To rescue, the pairs are 'index' and the name of an index of
 --        unended work: the next slice of these is checked for whether anything leads to each
 --        member, and repaired
@@ -157,10 +157,19 @@ local function check_ended(job)
   end
 end
 
+-- The indexes that must list a job: also those that an earlier release does not write, once the
+-- walk that does it has passed the job.
+local function due_indexes(job)
+  local upto = tonumber(redis.call('HGET', 'hg:indexed', 'upto') or 0)
+  return tonumber(job.seq) <= upto and lists_of(job) or job_indexes.first(job)
+end
+
 local function check_job(id)
   local job = read_and_report(id, JOB_SHAPE)
   if not job then return end
-  for _, index in ipairs(lists_of(job)) do must_be_listed(job, index, job.seq, 'not indexed') end
+  for _, index in ipairs(due_indexes(job)) do
+    must_be_listed(job, index, job.seq, 'not indexed')
+  end
   if FINAL[job.status] then check_ended(job) else check_unended(job) end
 end
 
@@ -203,6 +212,16 @@ local function check_delivery(id)
   end
 end
 
+-- Events
+
+local function check_event(member)
+  local event = read_and_report(member, EVENT_SHAPE)
+  if not event then return end
+  for _, index in ipairs(event_indexes.of(event)) do
+    must_be_listed(event, index, event.seq, 'not indexed')
+  end
+end
+
 -- Accounts
 
 local function check_account(account)
@@ -236,7 +255,7 @@ local function check_member(index, id)
   if record and belongs(record, index) then return record end
   report(id, record and 'wrong index' or 'no record', index, function()
     redis.call('ZREM', index, id)
-    local prefix = string.match(index, '^hg:%a+:status:')
+    local prefix = string.match(index, '^hg:[jd]%a+:status:')
     if prefix and record then redis.call('ZADD', prefix .. record.status, record.seq, id) end
   end)
 end
@@ -278,8 +297,8 @@ local function check_slices()
   return true
 end
 
-local CHECKS = {job = check_job, delivery = check_delivery, account = check_account,
-  export = check_export}
+local CHECKS = {job = check_job, delivery = check_delivery, event = check_event,
+  account = check_account, export = check_export}
 
 if action == 'rescue' then
   local is_done = check_slices()

@@ -37,6 +37,8 @@ _PROMISES: Final = frozenset(
     {
         "accept_events",
         "add_event_jobs",
+        "cancel_operation",
+        "start_operation",
         "audit_erasure",
         "cancel_job",
         "control_account",

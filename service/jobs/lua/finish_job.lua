@@ -3,7 +3,8 @@
 -- ARGV   job_id, owner, fence, status (final), result (JSON or ''), failure (JSON or ''), why (a
 --        word for its timeline), written (what its write is known by at Instagram, '' where
 --        nothing else could be taken for it), reads (calls that served it since the last step),
---        who (keys of the persons whom its result shows)
+--        who (keys of the persons whom its result shows), seen (what its verification lookup has
+--        read, '' for none: verification_report.py)
 -- Reply  ok | lost | taken (`written` belongs to another job: nothing was changed)
 -- Keeps  only the holder of the claim ends a job; state, delivery, wake-up and the account's next
 --        turn are one step.
@@ -11,7 +12,7 @@
 --- @include "streaks"
 --- @include "people"
 --- @include "finalize"
-local job_id, owner, fence, status, result, failure, why, written, reads, who = unpack(ARGV)
+local job_id, owner, fence, status, result, failure, why, written, reads, who, seen = unpack(ARGV)
 local job, now = load_job(job_id), now_ms()
 if not is_claimed_by(job, owner, fence) or not FINAL[status] or not is_allowed(job, status) then
   return 'lost'
@@ -35,6 +36,7 @@ if (who or '') ~= '' then
   set_fields(job, {who = index_persons(job, who)})
   if job.target then trace_persons(who, found_key(job.target)) end
 end
+if seen ~= '' then set_fields(job, report_fields(seen, now)) end
 count('attempt', job.kind, status)
 finalize(job, status, now, owner, why, result, failure)
 return 'ok'

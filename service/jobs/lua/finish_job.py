@@ -18,7 +18,8 @@ def finish_job(  # noqa: PLR0913, PLR0917 - as the script has them
     written: str,
     reads: int,
     who: str,
+    seen: str,
 ) -> ScriptCall[FinishReply]:
     """End a claimed job (finish_job.lua)."""
-    args = (job_id, owner, fence, status, result, failure, why, written, reads, who)
+    args = (job_id, owner, fence, status, result, failure, why, written, reads, who, seen)
     return ScriptCall("finish_job", args, word)

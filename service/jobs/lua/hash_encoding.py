@@ -21,6 +21,7 @@ _EMPTY: Final = (
     *("pk", "context", "lane", "thread", "writing", "charged", "dry", "text_hash"),
     *("who", "once"),
     *("checked", "doubt"),
+    *("looked", "looked_in"),
 )
 
 #: The value of a field that the hash does not have.

@@ -13,6 +13,7 @@
 --- @include "clock_steps"
 --- @include "photos"
 --- @include "finalize"
+--- @include "operations"
 local limit, durable, process, number, seen, age = unpack(ARGV, 1, 6)
 local FIRST_CLAIM = 7
 local now = now_ms()
@@ -189,6 +190,8 @@ local function abandoned_event()
   redis.call('ZADD', 'hg:unfinished', now, event)
   return event
 end
+
+operations.wake_abandoned(now)
 
 -- What is due before the next regular heartbeat gets a heartbeat of its own.
 local next_at = is_mending and now or math.huge

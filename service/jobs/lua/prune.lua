@@ -37,7 +37,7 @@ local function prune_job(id)
   for _, index in ipairs(lists_of(job)) do redis.call('ZREM', index, id) end
   redis.call('DEL', 'hg:job:' .. id, 'hg:jobtext:' .. id, 'hg:jobphoto:' .. id, 'hg:jobtl:' .. id)
   if is_follower_export(job) then redis.call('UNLINK', rows_key(id), seen_key(id)) end
-  if job.kind == 'report' then redis.call('DEL', report_key(id)) end
+  if job.kind == 'report' then redis.call('DEL', 'hg:report:' .. id) end
   dropped = dropped + 1
   if job.callback == '' then return end
   -- Those of a job that was retried very often are entries of their own.

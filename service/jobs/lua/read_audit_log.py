@@ -18,9 +18,11 @@ class AuditSlice(NamedTuple):
     entries: Sequence[tuple[str, Mapping[str, str]]]
 
 
-def read_audit_log(account: str, start: str, scan: int, limit: int) -> ScriptCall[AuditSlice]:
-    """Search a part of the audit log for one account (read_audit_log.lua)."""
-    return ScriptCall("read_audit_log", (account, start, scan, limit), _slice)
+def read_audit_log(
+    query: bytes, newest: str, oldest: str, effort: int, limit: int
+) -> ScriptCall[AuditSlice]:
+    """Search a part of the audit log (read_audit_log.lua)."""
+    return ScriptCall("read_audit_log", (query, newest, oldest, effort, limit), _slice)
 
 
 def _slice(reply: list[Any]) -> AuditSlice:

@@ -22,7 +22,7 @@ end
 local OUTCOMES = {counts = 'again', free = 'uncharged', deferred = 'put_back'}
 count('attempt', 'delivery', to == 'pending' and OUTCOMES[charge] or to)
 if charge ~= 'deferred' then
-  count_callback(delivery.endpoint, to == 'pending' and 'retried' or to, now)
+  stats.count_callback(delivery.endpoint, to == 'pending' and 'retried' or to, now)
 end
 local next_at = to == 'pending' and now + tonumber(delay) or 0
 redis.call('ZREM', 'hg:leases', delivery_id)

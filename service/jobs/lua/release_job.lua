@@ -10,7 +10,8 @@
 --        effect (JSON, what it means for the account: {hold, note: what to do about it | nil,
 --        asks, said: see account_holds.lua | nil} or
 --        {cool, kind, ms, again: 'double' | 'widen' | nil}), reads (calls that served it since the
---        last step), sent ('unsent' when its write certainly never left)
+--        last step), sent ('unsent' when its write certainly never left), seen (what its
+--        verification lookup has read, '' for none: verification_report.py)
 --        Who has fetched its photo in vain gives it back to waiting.
 -- Reply  ok | lost | ended (it was canceled or expired meanwhile)
 -- Keeps  out of `sending` only when the write is known not to have happened (the caller's word);
@@ -19,7 +20,7 @@
 --- @include "account_holds"
 --- @include "photos"
 --- @include "finalize"
-local job_id, owner, fence, to, reason, delay, charge, effect, reads, sent = unpack(ARGV)
+local job_id, owner, fence, to, reason, delay, charge, effect, reads, sent, seen = unpack(ARGV)
 local job, now = load_job(job_id), now_ms()
 local due = now + delay
 
@@ -89,7 +90,7 @@ local function count_attempt(outcome) count('attempt', job.kind, outcome) end
 
 charge_reads(job, reads, now)
 affect_account()
-local fields = {}
+local fields = report_fields(seen, now)
 settle_call(job, now, sent ~= 'unsent', fields)
 if (charge == 'free' or charge == 'looked') and to ~= 'sending' then
   fields.attempts = math.max(0, job.attempts - 1)

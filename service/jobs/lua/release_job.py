@@ -19,7 +19,8 @@ def release_job(  # noqa: PLR0913, PLR0917 - as the script has them
     effect: str,
     reads: int,
     sent: Literal["sent", "unsent"],
+    seen: str,
 ) -> ScriptCall[ReleaseReply]:
     """Give a claimed job back unfinished (release_job.lua)."""
-    args = (job_id, owner, fence, to, reason, delay, charge, effect, reads, sent)
+    args = (job_id, owner, fence, to, reason, delay, charge, effect, reads, sent, seen)
     return ScriptCall("release_job", args, word)

@@ -15,7 +15,7 @@ _WORD: Final = re.compile(r"\w+")
 
 
 def scoped(files: Mapping[str, str], bodies: Iterable[str]) -> dict[str, str]:
-    """Make each file a block of its own, outside of which only the names are known that are used.
+    """Make each file a function of its own, outside of which only names that are used are known.
 
     Parameters:
       files: Texts of files, without comments, by name.
@@ -41,4 +41,5 @@ def _block(text: str, used: set[str]) -> str:
 
     block = _DECLARATION.sub(declare, text)
     head = f"local {', '.join(shared)}\n" if shared else ""
-    return f"{head}do\n{block}\nend"
+    # A function, because its locals do not count among those of the whole; in a `do` they would.
+    return f"{head};(function()\n{block}\nend)()"

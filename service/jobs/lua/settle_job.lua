@@ -29,8 +29,11 @@ if note ~= 'null' and rawget(job, 'erased') then return 'erased' end
 
 -- What a worker would have reported of the write, as far as it is known.
 local function known_ids()
-  if to ~= 'succeeded' or job.context == '' then return '' end
-  return ',"client_context":' .. cjson.encode(job.context)
+  local known, ids = {thread_id = job.looked_in, client_context = job.context}, ''
+  for _, name in ipairs(to == 'succeeded' and {'thread_id', 'client_context'} or {}) do
+    if known[name] ~= '' then ids = ids .. ',"' .. name .. '":' .. cjson.encode(known[name]) end
+  end
+  return ids
 end
 
 -- The recipient may not have it again so soon. The intent has remembered that already, but a store

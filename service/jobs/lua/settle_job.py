@@ -4,7 +4,6 @@ from typing import Literal
 
 from service.jobs.lua.call import ScriptCall, word
 
-SettledAs = Literal["sent", "not_sent"]
 SettleReply = Literal["ok", "refused", "erased", "newer", "none"]
 
 

@@ -12,7 +12,7 @@ if job.cancel ~= '' then
   finalize(job, 'canceled', now, job.cancel, 'requested')
   return 'canceled'
 end
-redis.call('SET', report_key(job.id), file, 'PX', CONF.keep_bodies)
+redis.call('SET', 'hg:report:' .. job.id, file, 'PX', CONF.keep_bodies)
 count('attempt', job.kind, 'succeeded')
 finalize(job, 'succeeded', now, owner, '', result)
 return 'ok'

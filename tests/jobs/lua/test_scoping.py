@@ -17,28 +17,30 @@ def test_only_what_others_use_is_visible_outside_of_a_file() -> None:
     blocks = scoped({"one": _ONE, "two": "local function other() return shared() end"}, ["x()"])
     assert blocks["one"].splitlines() == [
         "local shared",
-        "do",
+        ";(function()",
         "local OWN, COUNT = 1, 2",
         "local function helper() return COUNT end",
         "function shared() return helper() end",
-        "end",
+        "end)()",
     ]
-    assert blocks["two"].startswith("do\nlocal function other()")
+    assert blocks["two"].startswith(";(function()\nlocal function other()")
 
 
 def test_what_a_script_uses_is_visible() -> None:
-    assert scoped({"one": _ONE}, ["return COUNT"])["one"].startswith("local OWN, COUNT\ndo\nOWN, ")
+    assert scoped({"one": _ONE}, ["return COUNT"])["one"].startswith(
+        "local OWN, COUNT\n;(function()\nOWN, "
+    )
 
 
 def test_a_name_that_gets_its_value_later_is_declared_once() -> None:
     text = "local later\nlocal function first() later() end\nfunction later() end"
     assert scoped({"one": text}, ["later()"])["one"].splitlines() == [
         "local later",
-        "do",
+        ";(function()",
         "",
         "local function first() later() end",
         "function later() end",
-        "end",
+        "end)()",
     ]
 
 

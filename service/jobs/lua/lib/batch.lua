@@ -27,6 +27,17 @@ local function add_to_index(key, score, member)
   rows[#rows + 1] = member
 end
 
+local function remove_from_index(key, member)
+  redis.call('ZREM', key, member)
+  local rows = run.index_rows and run.index_rows[key] or {}
+  for i = #rows, 2, -2 do
+    if rows[i] == member then
+      table.remove(rows, i)
+      table.remove(rows, i - 1)
+    end
+  end
+end
+
 -- For a set that nearly always has the member already.
 local function add_to_set(key, member)
   local name = key .. '\n' .. member

@@ -13,6 +13,7 @@ local CONF = {
   namespace = 'hg-mq',  -- what the names of Dramatiq's keys begin with
   actors = {dm = {queue = 'actions', name = 'send_dm'}},  -- by job kind, and 'delivery'
   photo_actor = {queue = 'photos', name = 'fetch_photo'},  -- of jobs that wait for their photo
+  operation_actor = {queue = 'calendar', name = 'run_operation'},  -- of operations (operations.lua)
 }
 
 -- The newest version of the records that this release writes (hash_encoding.py).

@@ -14,6 +14,7 @@
 
 -- What only this function needs is in a block of its own: what the scripts share may have 200
 -- locals outside of blocks.
+local claim_once_keys
 local reserve_id
 local create_job
 do
@@ -73,9 +74,7 @@ do
   -- Keeps an entry's business keys for a job: as tombstones, if it is erased.
   local function keep_once_keys(entry, id, keep_ms)
     if id ~= entry.id and is_erased(id) then
-      for _, name in ipairs(entry.once_tombstones or {}) do
-        tombstones.keep(name, id, keep_ms)
-      end
+      for _, name in ipairs(tombstones.once_kept(entry)) do tombstones.keep(name, id, keep_ms) end
       return
     end
     for _, key in ipairs(entry.once_kept) do
@@ -86,11 +85,11 @@ do
 
   -- Claims an entry's business keys for a job. Returns the job that has them: another, if an
   -- earlier event was about the same thing; the keys that only this event has are then its, too.
-  local function claim_once_keys(entry, id, keep_ms)
+  function claim_once_keys(entry, id, keep_ms)
     if not entry.once then return id end
     local earlier, key = tombstones.first_value(entry.once)
     if not earlier and tombstones.exist() then
-      earlier, key = tombstones.first_value(entry.once_erased)
+      earlier, key = tombstones.first_value(tombstones.once(entry))
     end
     if earlier then id, keep_ms = earlier, redis.call('PTTL', key) end
     keep_once_keys(entry, id, keep_ms)

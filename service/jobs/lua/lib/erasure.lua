@@ -17,7 +17,7 @@ local erasure = {}
 -- Fields that tell of a person or may be a person's own words. Those without a blank value are
 -- those that only some kinds of jobs have.
 local PRIVATE_FIELDS = {'to', 'post', 'pk', 'metadata', 'result', 'context', 'thread', 'text_hash',
-  'who'}
+  'who', 'looked', 'looked_in'}
 local PRIVATE_EXTRAS = {'photo', 'target', 'cursor', 'mark', 'encrypted_as', 'idem', 'once'}
 
 -- The recipient may still not get the same again so soon.

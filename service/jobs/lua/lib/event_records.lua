@@ -1,5 +1,6 @@
 -- Events as they are stored (records.lua).
 --- @include "records"
+--- @include "event_indexes"
 
 local event_records = {}
 do
@@ -23,7 +24,11 @@ do
 
   -- Deletes an event, and takes it out of every index.
   function event_records.drop(member)
-    redis.call('ZREM', 'hg:events', member)
+    -- One that is broken, or gone, must not stop the others.
+    local is_sound, indexes = pcall(event_indexes.of, event_records.load(member))
+    for _, index in ipairs(is_sound and indexes or {'hg:events'}) do
+      redis.call('ZREM', index, member)
+    end
     redis.call('ZREM', 'hg:retention', member)
     redis.call('ZREM', 'hg:unfinished', member)
     redis.call('DEL', event_key(member), 'hg:deferred:' .. member)

@@ -34,10 +34,10 @@ local function finalize(job, to, now, by, why, result, failure)
   settle_call(job, now, true, fields)
   remove_from_queues(job)
   if tonumber(job.expires) > 0 then redis.call('ZREM', 'hg:expiry', job.id) end
-  if FINAL[job.status] then uncount_end(job, now) end
+  if FINAL[job.status] then stats.uncount_end(job, now) end
   transition(job, to, now, by, why, fields)
   count('end', job.kind, to)
-  count_end(job, now)
+  stats.count_end(job, now)
   if RETRYABLE[to] then
     redis.call('PEXPIRE', 'hg:jobtext:' .. job.id, CONF.keep_bodies)
   else

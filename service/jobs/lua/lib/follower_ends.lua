@@ -20,9 +20,11 @@ local EXCESS_FACTOR, EXCESS_USERS = 2, 10000
 -- Profiles count some users that no list shows: nine in ten are the whole list.
 local WHOLE_SHARE = 0.9
 
+local export_ends = {}
+
 -- Finds circles of cursors of any length without storing them all (R. P. Brent, 1980): the mark
 -- moves on whenever the number of pages has doubled.
-local function track_cursor(job, cursor, pages, fields)
+function export_ends.track_cursor(job, cursor, pages, fields)
   if cursor == '' then return end
   if cursor == job.mark then
     fields.repeats = (job.repeats or 0) + 1
@@ -32,7 +34,7 @@ local function track_cursor(job, cursor, pages, fields)
 end
 
 -- Returns the fields to change for a page with so many new users.
-local function track_new_users(job, new_users)
+function export_ends.track_new_users(job, new_users)
   return {barren = new_users > 0 and 0 or (job.barren or 0) + 1,
     slow = new_users >= SLOW_PAGE_USERS and 0 or (job.slow or 0) + 1}
 end
@@ -44,7 +46,7 @@ end
 
 -- Why no page follows: none | unwanted | repeated_pages | endless_list; nil if one does. The job
 -- has the page's fields already.
-local function end_of_export(job, left)
+function export_ends.end_of_export(job, left)
   if left ~= 'wanted' then return left end
   local counted = tonumber(job.counted)
   if counted > 0 and tonumber(job.users) > EXCESS_FACTOR * counted + EXCESS_USERS then
@@ -54,7 +56,7 @@ local function end_of_export(job, left)
 end
 
 -- Why an export that ends has a part of the list only; nil if it has the whole list.
-local function incomplete_reason(job, ending)
+function export_ends.incomplete_reason(job, ending)
   local users, counted, most = tonumber(job.users), tonumber(job.counted), tonumber(job.most)
   if ending == 'endless_list' then return ending end
   if counted > 0 and users >= counted then return nil end

@@ -4,7 +4,7 @@
 --   hg:jobs:code:{code}     the code of its error
 --   hg:jobs:meta:{hash}     an entry of its metadata
 --   hg:who:{key}            a person (people.lua)
--- An earlier release writes none by rule, source, code and metadata; list_jobs.lua does that for
+-- An earlier release writes none by rule, source, code and metadata; index_jobs.lua does that for
 -- it. `upto` of hg:indexed is the seq up to which all jobs are in them.
 --- @include "batch"
 
@@ -50,13 +50,13 @@ function job_indexes.plain_text(value)
 end
 
 -- An object of a job's metadata, in which nobody vouches for anything but that it is JSON.
-function job_indexes.metadata_of(job)
+local function metadata_of(job)
   local done, metadata = pcall(cjson.decode, job.metadata)
   return done and type(metadata) == 'table' and metadata or {}
 end
 
--- The keys by which metadata is indexed, in the order in which it has them.
-local function indexed_keys(json, metadata)
+-- The keys of plain and short values, in the order in which metadata has them.
+local function plain_keys(json, metadata)
   local keys, places = {}, {}
   for key, value in pairs(metadata) do
     local text = type(key) == 'string' and job_indexes.plain_text(value)
@@ -72,12 +72,22 @@ local function indexed_keys(json, metadata)
   return keys
 end
 
-local function metadata_indexes(job)
-  if job.metadata == '' then return {} end
-  local metadata, indexes = job_indexes.metadata_of(job), {}
-  for i, key in ipairs(indexed_keys(job.metadata, metadata)) do
+-- The entries by which a job is found.
+function job_indexes.indexed_metadata(job)
+  local indexed = {}
+  if job.metadata == '' then return indexed end
+  local metadata = metadata_of(job)
+  for i, key in ipairs(plain_keys(job.metadata, metadata)) do
     if i > MOST_ENTRIES then break end
-    indexes[i] = job_indexes.metadata_index(key, job_indexes.plain_text(metadata[key]))
+    indexed[key] = metadata[key]
+  end
+  return indexed
+end
+
+local function metadata_indexes(job)
+  local indexes = {}
+  for key, value in pairs(job_indexes.indexed_metadata(job)) do
+    indexes[#indexes + 1] = job_indexes.metadata_index(key, job_indexes.plain_text(value))
   end
   return indexes
 end
@@ -99,14 +109,14 @@ local function origin_indexes(job)
 end
 
 -- The indexes that an earlier release does not write.
-local function added_indexes(job)
+function job_indexes.added(job)
   local indexes, code = origin_indexes(job), job_indexes.code_of(job)
   if code then indexes[#indexes + 1] = code_index(code) end
   return indexes
 end
 
 -- The indexes that every release writes.
-local function first_indexes(job)
+function job_indexes.first(job)
   local indexes = {'hg:jobs', 'hg:jobs:status:' .. job.status, 'hg:jobs:account:' .. job.account,
     'hg:jobs:kind:' .. job.kind}
   for key in string.gmatch(job.who, '%S+') do indexes[#indexes + 1] = person_index(key) end
@@ -115,8 +125,8 @@ end
 
 -- All indexes that list a job.
 local function lists_of(job)
-  local indexes = first_indexes(job)
-  for _, index in ipairs(added_indexes(job)) do indexes[#indexes + 1] = index end
+  local indexes = job_indexes.first(job)
+  for _, index in ipairs(job_indexes.added(job)) do indexes[#indexes + 1] = index end
   return indexes
 end
 

@@ -16,7 +16,7 @@ local function is_value(value, text, json)
 end
 
 local function has_metadata(job, entries)
-  local metadata = job_indexes.metadata_of(job)
+  local metadata = job_indexes.indexed_metadata(job)
   for _, entry in ipairs(entries) do
     if not is_value(metadata[entry[1]], entry[2], job.metadata) then return false end
   end

@@ -2,6 +2,7 @@
 --- @include "config"
 --- @include "records"
 --- @include "account_queue"
+--- @include "event_indexes"
 
 local JOB_SHAPE = {
   prefix = 'hg:job:',
@@ -16,7 +17,19 @@ local DELIVERY_SHAPE = {
   statuses = {pending = true, delivering = true, delivered = true, failed = true},
 }
 
-local function shape_of(id) return is_delivery(id) and DELIVERY_SHAPE or JOB_SHAPE end
+-- Of its other fields consistency_check.py takes care.
+local EVENT_SHAPE = {
+  prefix = 'hg:event:',
+  numbers = {'seq'},
+  words = {'type', 'status', 'notes'},
+  statuses = {accepted = true, ignored = true, quarantined = true, conflict = true},
+}
+
+-- Only an event's id has a colon, after its source.
+local function shape_of(id)
+  if string.find(id, ':', 1, true) then return EVENT_SHAPE end
+  return is_delivery(id) and DELIVERY_SHAPE or JOB_SHAPE
+end
 
 local function broken_field(record, shape)
   for _, name in ipairs(shape.numbers) do
@@ -42,11 +55,19 @@ local function read_sound(id, shape)
   return record
 end
 
+local function is_event_listed(event, index)
+  for _, own in ipairs(event_indexes.of(event)) do
+    if own == index then return true end
+  end
+  return false
+end
+
 -- By kind of list, the jobs that may be in it.
 local LISTED_STATUSES = {line = {waiting = true, sending = true}, held = {held = true}}
 
--- Whether a job or delivery belongs in an index that has it.
+-- Whether a job, delivery or event belongs in an index that has it.
 local function belongs(record, index)
+  if shape_of(record.id) == EVENT_SHAPE then return is_event_listed(record, index) end
   local account, list, place = string.match(index, '^hg:acct:([^:]+):(%a+):([%w_]+)$')
   if list then
     local own = list == 'line' and record.lane or record.kind

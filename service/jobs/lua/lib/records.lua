@@ -6,7 +6,9 @@
 --
 -- Keys
 --   hg:seq                       counter: the order of everything
---   hg:event:{source}:{id}       hash of an event, which outlives its body
+--   hg:event:{source}:{id}       hash of an event, which outlives its body; fingerprint is '' where
+--                                it lists an erased job, and known:{hash} is there for each body by
+--                                which hg:known leads to it
 --   hg:encbody:{source}:{id}     the raw body, compressed and encrypted; expires by itself
 --   hg:eventbody:{source}:{id}   the same without encryption
 --   hg:known:{source}:{hash}     the event that is also known by this: its body, if only that is
@@ -14,6 +16,10 @@
 --   hg:deferred:{source}:{id}    jobs of an event that are still to be created, and hg:unfinished
 --                                the events that have some (deferred_jobs.lua)
 --   hg:events                    zset seq -> source:id; hg:sources the sources in it
+--   hg:events:type:{type}, hg:events:status:{s}, hg:events:outcome:{o}    the same, for some
+--                                (event_indexes.lua)
+--   hg:indexed                   hash: events: up to which seq all events are in the indexes that
+--                                earlier releases do not write (service/jobs/event_index.py)
 --   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL,
 --                                encrypted; hg:jobtl:{id} its timeline
 --   hg:jobphoto:{id}             the JPEG that it sends, encrypted, until it ends; expires at the
@@ -27,6 +33,8 @@
 --   hg:who:{key}                 zset seq -> job that is about this person (people.lua)
 --   hg:once:{hash}               the job that was made for a business key of a rule
 --   hg:once:fallback:{hash}      the job that was made for another key, and had this one too
+--   hg:once:#{hash}, hg:once:fallback:#{hash}, hg:known:{source}:#{hash}, hg:tombstones,
+--   hg:jobonce:{id}              what is left of these when a person was erased (tombstones.lua)
 --   hg:dlv:{id}                  hash of a delivery; hg:dlvlog:{id} its attempts;
 --                                hg:payload:{id} its frozen bytes, until they are delivered (from
 --                                then on they can be built from its job)
@@ -82,6 +90,8 @@
 --   hg:report:{id}               the file of a report (store_report.lua); expires by itself
 --   hg:stats:{hour}              hash: how often what ended in that hour (stats.lua); expires
 --   hg:idem:{hash}               hash of one idempotency key; expires by itself
+--   hg:op:{id}, hg:opitems:{id}, hg:opresults:{id}, hg:ops, hg:unfinished_ops    operations on many
+--                                jobs or events (operations.lua)
 --   hg:feed                      stream: the latest few thousand timeline entries and progress
 --                                reports, for live subscribers (service/live/event_stream.py)
 --   {namespace}:{queue}(.msgs)   Dramatiq's own layout (dramatiq/brokers/redis/dispatch.lua)
@@ -126,12 +136,16 @@
 --                 after intent_at and before lost_until
 --   misses        verification lookups that did not find the write
 --   looks         verification lookups that failed
+--   looked        when the last verification lookup was recorded, and what it has read
+--                 (verification_report.py); looked_in: the thread
 --   writing       the sub-queue that its current call was charged as; charged: the claim (fence)
 --                 that was charged
 --   dry           '1' for a dry run
 --   text_hash     tells one text or photo from another, without the text
 --   who           keys of the persons it is about, between spaces (people.lua); a release that
 --                 does not know them stores none
+--   once          the business keys that it was made with: how the names of hg:once:{..} end, between
+--                 spaces. Earlier releases store none: their keys stay when the job is erased
 --   photo         what the API shows of its photo (JSON)
 --   result, error what it left behind, or why it failed (JSON)
 --   trimmed       timeline entries that are no longer kept
@@ -238,6 +252,13 @@ local function set_fields(job, fields)
   if #gone > 0 then redis.call('HDEL', 'hg:job:' .. job.id, unpack(gone)) end
 end
 
+-- The fields that tell what a verification lookup has read; none where there was no lookup. Each is
+-- short enough for a compact hash.
+local function report_fields(seen, now)
+  local numbers, thread = string.match(seen, '^(.+)/(%d*)$')
+  return numbers and {looked = now_digits(now) .. ' ' .. numbers, looked_in = thread} or {}
+end
+
 -- A record that a newer release has written is left to it: whatever leads to the record stays.
 local function is_newer(record)
   return (tonumber(record.v or VERSION) or 0) > tonumber(VERSION)
@@ -248,8 +269,6 @@ local function is_for_newer(id)
   local v, kind = unpack(redis.call('HMGET', 'hg:job:' .. id, 'v', 'kind'))
   return is_newer({v = v}) or (kind and not CONF.actors[kind]) or false
 end
-
-local function report_key(id) return 'hg:report:' .. id end
 
 local function is_delivery(id) return string.sub(id, 1, 4) == 'dlv_' end
 

@@ -12,6 +12,9 @@
 --- @include "records"
 --- @include "job_indexes"
 
+-- One name, whatever is in it: what the scripts share may have 200 locals.
+local stats = {}
+
 local STATS_DAYS = 400
 -- The first bucket of waits has those of at most a second; each further bound is twice as long, and
 -- the last bucket has no bound (service/stats/waits.py).
@@ -58,7 +61,7 @@ local function counted_as(job)
 end
 
 -- A report is no work of an account.
-local function count_end(job, now)
+function stats.count_end(job, now)
   if job.kind == 'report' then return end
   local hour, field = counted_as(job)
   count_in_hour(hour, field, 1, now)
@@ -66,13 +69,13 @@ end
 
 -- Takes the end of a run back, when a person says how it did end. One that an older release has
 -- recorded was never counted.
-local function uncount_end(job, now)
+function stats.uncount_end(job, now)
   local hour, field = counted_as(job)
   if tonumber(redis.call('HGET', stats_key(hour), field) or 0) > 0 then
     count_in_hour(hour, field, -1, now)
   end
 end
 
-local function count_callback(endpoint, outcome, now)
+function stats.count_callback(endpoint, outcome, now)
   count_in_hour(hour_of(now), 'callback:' .. endpoint .. ':' .. outcome, 1, now)
 end

@@ -16,7 +16,7 @@
 
 local tombstones = {}
 do
-  local ONCE = 'hg:once:'
+  local ONCE, FALLBACK = 'hg:once:', 'hg:once:fallback:'
 
   local function gained_key(id) return 'hg:jobonce:' .. id end
 
@@ -36,9 +36,31 @@ do
     run.has_tombstones = true
   end
 
+  -- Under which tombstones a job may be found that has one of an entry's business keys
+  -- (draft_encoding.py).
+  function tombstones.once(entry)
+    local names = {}
+    for i, endings in ipairs(entry.once_endings or {}) do
+      for _, ending in ipairs(endings) do
+        names[#names + 1] = ONCE .. ending
+        if i == 1 then names[#names + 1] = FALLBACK .. ending end
+      end
+    end
+    return names
+  end
+
+  -- Under which tombstones an erased job is to be found that has an entry's business keys.
+  function tombstones.once_kept(entry)
+    local names = {}
+    for i, endings in ipairs(entry.once_endings or {}) do
+      names[i] = (i == 1 and ONCE or FALLBACK) .. endings[1]
+    end
+    return names
+  end
+
   -- What the first of these keys says that exists, and its name.
   function tombstones.first_value(names)
-    for _, name in ipairs(names or {}) do
+    for _, name in ipairs(names) do
       local value = redis.call('GET', name)
       if value then return value, name end
     end

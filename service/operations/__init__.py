@@ -1,0 +1,1 @@
+"""Operations: one action on many jobs or events, planned, confirmed and then done in steps."""

@@ -1,0 +1,55 @@
+"""Operations through the API, with a worker's own code to drive them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from actors.operations import run_operation
+from service.config.config import parse_config
+from tests.support.ledger import LedgerHarness
+from tests.support.runtime import make_runtime
+
+
+def plan(api: httpx.Client, action: str, filter_: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Plan an operation on jobs; returns the answer's body."""
+    answer = api.post("/jobs:bulk", json={"action": action, "filter": filter_, **more})
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def confirm(api: httpx.Client, planned: dict[str, Any], **more: Any) -> httpx.Response:
+    """Send what was planned again, with its token; returns the answer."""
+    names = ("action", "filter", "token")
+    return api.post("/jobs:bulk", json={name: planned[name] for name in names} | more)
+
+
+def drive(ledger: LedgerHarness, operation_id: str, config: str = "") -> None:
+    """Do what a worker does with the operation's message.
+
+    Parameters:
+      ledger: The ledger, on whose event loop the worker works.
+      operation_id: The operation.
+      config: The worker's heliograph.toml; its rules are what a replay runs.
+    """
+    runtime = make_runtime(ledger, rule_config=parse_config(config))
+    try:
+        ledger.run(run_operation(runtime, operation_id))
+    finally:
+        runtime.heartbeat.stop()
+
+
+def plan_replay(api: httpx.Client, filter_: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Plan a replay of events; returns the answer's body."""
+    answer = api.post("/events:replay", json={"filter": filter_, **more})
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def confirm_replay(api: httpx.Client, planned: dict[str, Any], **more: Any) -> httpx.Response:
+    """Send what was planned again, with its token; returns the answer."""
+    names = ("filter", "rule", "token")
+    return api.post("/events:replay", json={name: planned[name] for name in names} | more)
