@@ -194,3 +194,11 @@ def test_what_a_person_wrote_of_a_settled_job_and_where_it_is_are_masked(
     job = reader.get(f"/jobs/{sent}").json()
     assert job["thread"] == {"id": MASK, "url": MASK}
     assert job["links"] == {"profile": MASK, "post": None}
+
+
+def test_a_head_request_of_a_masked_key_is_answered(
+    reader: httpx.Client, names: dict[str, str]
+) -> None:
+    head = reader.head(f"/jobs/{names['job_id']}")
+    assert head.status_code in (200, 405)
+    assert head.content == b""
