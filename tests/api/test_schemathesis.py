@@ -25,11 +25,8 @@ _CHECKS: Final[Any] = [
     content_type_conformance,
     response_schema_conformance,
 ]
-_OPERATIONS: Final = {
-    operation.label: operation
-    for found in schemathesis.openapi.from_dict(document()).get_all_operations()
-    for operation in [found.ok()]
-}
+_FOUND: Final[Any] = schemathesis.openapi.from_dict(document()).get_all_operations()
+_OPERATIONS: Final = {operation.label: operation for operation in (each.ok() for each in _FOUND)}
 #: It sends updates without an end; tests/api/test_live_all.py reads it.
 _ENDLESS: Final = "GET /live"
 #: Requests of an operation, valid and invalid ones: all of them take half a minute.
@@ -52,7 +49,7 @@ def test_every_answer_is_announced(web: WebHarness, name: str) -> None:
 
     @_SETTINGS
     @given(case=one_of(*(operation.as_strategy(mode) for mode in modes)))
-    def check(case: schemathesis.Case) -> None:
+    def check(case: schemathesis.Case[Any]) -> None:
         if "wait" in {each.name for each in operation.query}:
             case.query = {**(case.query or {}), "wait": 0}  # nobody works here
         headers = (

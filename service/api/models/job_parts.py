@@ -7,8 +7,6 @@ from typing import Literal
 from pydantic import Field
 
 from service.api.models.answer import Answer, Time, sometimes
-from service.reports.request import ReportFormat
-from service.stats.summary import GroupBy
 
 
 class JobPhoto(Answer):
@@ -41,15 +39,6 @@ class ExportProgress(Answer):
     expected: int | None = Field(description="What the profile says; null until it was read")
     limit: int | None = Field(description="The most rows; null for all")
     eta: Time | None = Field(description="When it may end, an estimate")
-
-
-class JobReport(Answer):
-    """Which numbers a report has."""
-
-    start: Time = Field(alias="from")
-    end: Time = Field(alias="to")
-    by: GroupBy
-    format: ReportFormat
 
 
 class JobError(Answer):

@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from service.api.models.answer import Answer, Time, sometimes
+from service.api.models.reports import ReportResult
 from service.lookups.schemas import PostView, UserView
-from service.reports.request import ReportFormat
 
 #: As `service.jobs.model.INCOMPLETE_REASONS`.
 IncompleteReason = Literal[
@@ -48,15 +48,6 @@ class FollowerExportResult(Answer):
     result_url: str
 
 
-class ReportResult(Answer):
-    """A report whose file is at `result_url`."""
-
-    format: ReportFormat
-    bytes: int = Field(description="The size of the file")
-    sha256: str = Field(description="Of the file, in hex")
-    result_url: str
-
-
 class Settlement(Answer):
     """How a person has settled an uncertain job."""
 
@@ -70,6 +61,7 @@ class SettledResult(Answer):
     """A job that a person has settled, with what is known of its write."""
 
     settled: Settlement
+    thread_id: str = sometimes("The thread of a DM that is there, if it is known")
     client_context: str = sometimes("The write token of a DM that is there")
 
 
@@ -80,10 +72,10 @@ class DryRunResult(Answer):
 
 
 JobResult = (
-    PostView
+    ReportResult
+    | PostView
     | UserView
     | FollowerExportResult
-    | ReportResult
     | SettledResult
     | DmResult
     | CommentResult
