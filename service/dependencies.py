@@ -75,6 +75,7 @@ class AppServices:
     body_timeout: SharedTimeout
     connections: Connections
     client: aredis.Redis
+    cipher: Cipher
     ledger: Ledger
     jobs: JobQueries
     job_details: JobDetailsReader
@@ -155,6 +156,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         body_timeout=SharedTimeout(settings.body_seconds),
         connections=connections,
         client=client,
+        cipher=cipher,
         ledger=Ledger(client, script_config, cipher),
         job_accounts=JobAccounts(client),
         jobs=queries,

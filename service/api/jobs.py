@@ -21,6 +21,7 @@ from service.api.job_drafts import build_draft
 from service.api.job_filters import METADATA_PARAMETER, JobFilterQuery
 from service.api.job_lists import JobBody, create_jobs, request_identity
 from service.api.models.answer import shown_as
+from service.api.models.job_details import JobDetails
 from service.api.models.jobs import CreatedJobs, Job, JobPage, Timeline
 from service.api.multipart import UPLOAD_SCHEMA
 from service.api.pagination import Cursor, Limit, matching, page_response, parse_cursor
@@ -93,7 +94,11 @@ async def list_jobs(
     )
 
 
-@router.get("/jobs/{job_id}", operation_id="get_job", responses={200: shown_as(Job), 404: _UNKNOWN})
+@router.get(
+    "/jobs/{job_id}",
+    operation_id="get_job",
+    responses={200: shown_as(JobDetails), 404: _UNKNOWN},
+)
 async def get_job(
     job_id: str,
     _caller: ReadCaller,
