@@ -125,7 +125,7 @@ def test_deliveries_are_found_by_time(web: WebHarness, ledger: LedgerHarness) ->
 def test_a_page_looks_at_a_bounded_number_and_says_where_it_stopped(
     web: WebHarness, ledger: LedgerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "EFFORT", 2)
+    monkeypatch.setattr(store, "EFFORT", 8)
     monkeypatch.setattr(store, "MAX_CALLS", 2)
     failed = end(ledger, Status.FAILED)
     for _ in range(6):

@@ -188,7 +188,7 @@ def test_a_plus_sign_before_the_zone_need_not_be_encoded(web: WebHarness) -> Non
 def test_a_page_looks_at_a_bounded_number_of_events_and_says_where_it_stopped(
     web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_finder, "EFFORT", 3)
+    monkeypatch.setattr(event_finder, "EFFORT", 12)
     monkeypatch.setattr(event_finder, "MAX_CALLS", 2)
     deliver(web, "evt_shop", "shop.order", data=of(200))
     for number in range(10):

@@ -57,6 +57,9 @@ class EventReplay(Answer):
     event_id: str
     jobs: list[str] = Field(description="The ids of all its jobs")
     created: list[str] = Field(description="Those that are new")
+    replaced: list[str] = Field(
+        description="Those that were rejected at creation, and have been filled in"
+    )
 
 
 class WebhookReceipt(Answer):

@@ -61,6 +61,7 @@ class SettledResult(Answer):
     """A job that a person has settled, with what is known of its write."""
 
     settled: Settlement
+    thread_id: str = sometimes("The thread of a DM that is there, if it is known")
     client_context: str = sometimes("The write token of a DM that is there")
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from service.api.models.answer import JOB_ID, Answer, Page, Time, example, sometimes
 from service.api.models.deliveries import Delivery
+from service.api.models.errors import ErrorDetail
 from service.api.models.job_parts import ExportProgress, JobError, JobPhoto, JobSource, JobWait
 from service.api.models.job_results import JobResult
 from service.api.models.reports import ReportSpec
@@ -69,7 +70,7 @@ class Job(Answer):
     finished_at: Time | None
     erased_at: Time | None = Field(description="When what it said of a person was erased")
     attempts: int = Field(description="Attempts begun in this run")
-    run: int = Field(description="1, and one more with every retry by a person")
+    run: int = Field(description="1, and one more each time that a person retries or settles it")
     priority: int = Field(description="0 to 9; higher runs first")
     cancel_requested: bool
     dry_run: bool = Field(description="Everything but the write")
@@ -88,6 +89,20 @@ class JobPage(Page):
     """Jobs, newest first."""
 
     items: list[Job]
+
+
+class ListedJob(Answer):
+    """What became of one job of a list."""
+
+    status: int = Field(description="202 if it was created, else the status of its error")
+    job: Job | None
+    error: ErrorDetail | None
+
+
+class CreatedJobs(Answer):
+    """What became of each job of a list, in its order."""
+
+    items: list[ListedJob]
 
 
 class TimelineEntry(Answer):

@@ -53,7 +53,7 @@ local function delivery_meets(id, callback, event_type, status, created)
   return not query.codes or has_code(id)
 end
 
-local found = {}
+local found, compared = {}, 0
 
 local function visit(id)
   local callback, event_type, status, created = unpack(redis.call('HMGET', 'hg:dlv:' .. id,
@@ -61,17 +61,16 @@ local function visit(id)
   if status and delivery_meets(id, callback, event_type, status, tonumber(created)) then
     found[#found + 1] = id
   end
-  return #found == limit
+  compared = compared + 1
+  return #found == limit or compared * index_walk.RECORD_EFFORT >= effort
 end
 
--- A job has one delivery a run; those of many runs are looked at like the entries of an index.
+-- A job has one delivery a run.
 local function walk_runs(job_id, before)
-  local looked = 0
   for job_run = tonumber(redis.call('HGET', 'hg:job:' .. job_id, 'run') or 0), 1, -1 do
     local id = delivery_id_of({id = job_id}, job_run)
     local seq = redis.call('HGET', 'hg:dlv:' .. id, 'seq')
-    looked = looked + 1
-    if seq and (tonumber(seq) < before and visit(id) or looked >= effort) then return seq end
+    if seq and tonumber(seq) < before and visit(id) then return seq end
   end
   return ''
 end

@@ -32,6 +32,7 @@ end
 
 -- Whether the rule that is asked for, or else any, says what is asked for.
 local function notes_meet(notes)
+  if query.rule and not string.find(notes, query.rule, 1, true) then return false end
   local outcomes = event_indexes.outcomes_by_rule(notes)
   if query.rule and not outcomes[query.rule] then return false end
   if not query.outcome or query.outcome == 'no_rule_matched' then return true end
@@ -46,8 +47,7 @@ local function made_no_job(status, notes)
   return status == 'accepted' and event_indexes.listed_outcomes(notes).no_rule_matched
 end
 
-local function event_meets(event_type, source, status, received, notes)
-  if query.source and source ~= query.source then return false end
+local function event_meets(event_type, status, received, notes)
   if query.type and event_type ~= query.type then return false end
   if statuses and not statuses[status] then return false end
   if query.since and tonumber(received) < query.since then return false end
@@ -60,14 +60,20 @@ local function created_of(member)
   return tonumber(redis.call('HGET', 'hg:event:' .. member, 'received') or 0)
 end
 
-local found = {}
-local before, after = index_walk.seq_bounds('hg:events', cursor, query, created_of)
-local following = index_walk.walk(applicable_indexes(), before, after, effort, function(member, seq)
-  local event_type, source, status, received, notes = unpack(redis.call('HMGET',
-    'hg:event:' .. member, 'type', 'source', 'status', 'received', 'notes'))
-  if event_type and event_meets(event_type, source, status, received, notes) then
+local found, compared = {}, 0
+local prefix = query.source and query.source .. ':' or ''
+
+local function visit(member, seq)
+  -- The names of sources have no colon.
+  if string.sub(member, 1, #prefix) ~= prefix then return false end
+  local event_type, status, received, notes = unpack(redis.call('HMGET', 'hg:event:' .. member,
+    'type', 'status', 'received', 'notes'))
+  if event_type and event_meets(event_type, status, received, notes) then
     for _, value in ipairs({member, seq, event_type}) do found[#found + 1] = value end
   end
-  return #found == 3 * limit
-end)
-return {following, found}
+  compared = compared + 1
+  return #found == 3 * limit or compared * index_walk.RECORD_EFFORT >= effort
+end
+
+local before, after = index_walk.seq_bounds('hg:events', cursor, query, created_of)
+return {index_walk.walk(applicable_indexes(), before, after, effort, visit), found}

@@ -2,6 +2,9 @@
 
 local index_walk = {}
 do
+  -- What it takes to compare a record, in entries of an index.
+  index_walk.RECORD_EFFORT = 4
+
   -- Entries read at once.
   local CHUNK = 100
 

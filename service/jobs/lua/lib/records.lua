@@ -18,8 +18,9 @@
 --   hg:events                    zset seq -> source:id; hg:sources the sources in it
 --   hg:events:type:{type}, hg:events:status:{s}, hg:events:outcome:{o}    the same, for some
 --                                (event_indexes.lua)
---   hg:indexed                   hash: events: up to which seq all events are in the indexes that
---                                earlier releases do not write (service/jobs/event_index.py)
+--   hg:indexed                   hash: up to which seq all jobs (upto) and events (events) are in
+--                                the indexes that earlier releases do not write (job_indexes.lua,
+--                                event_indexes.lua)
 --   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL,
 --                                encrypted; hg:jobtl:{id} its timeline
 --   hg:jobphoto:{id}             the JPEG that it sends, encrypted, until it ends; expires at the
@@ -144,8 +145,8 @@
 --   text_hash     tells one text or photo from another, without the text
 --   who           keys of the persons it is about, between spaces (people.lua); a release that
 --                 does not know them stores none
---   once          the business keys that it was made with: how the names of hg:once:{..} end, between
---                 spaces. Earlier releases store none: their keys stay when the job is erased
+--   once          the business keys that it was made with (how hg:once:{..} ends), between
+--                 spaces; earlier releases store none, and their keys stay with an erasure
 --   photo         what the API shows of its photo (JSON)
 --   result, error what it left behind, or why it failed (JSON)
 --   trimmed       timeline entries that are no longer kept
