@@ -88,6 +88,8 @@ async def list_jobs(
     A page may have fewer jobs than `limit`, even none, although more follow: go on while `next` is
     not null.
     """
+    if job_filter.tells_of_people:
+        caller.require_people()
     own = job_filter.within(caller.key.accounts)
     return page_response(
         await services.job_finder.page(own, cursor=parse_cursor(cursor), limit=limit)
@@ -222,11 +224,11 @@ async def retry_job(job_id: str, caller: JobsCaller, services: Services) -> dict
     if reply == "refused":
         message = f"The job is {job['status']}; only failed and uncertain jobs can be retried."
         raise ApiError(409, "not_retryable", message)
-    if reply == "empty" and job["erased_at"]:
+    if reply == "erased":
         message = "What the job was to send was erased: create a new job."
         raise ApiError(409, "erased", message)
     if reply == "empty":
-        message = "The job was rejected at creation: fix its rule and create a new job."
+        message = "The job was rejected at creation: fix its rule and replay its event."
         raise ApiError(409, "not_retryable", message)
     if reply == "gone":
         raise _no_longer_kept(job)
