@@ -32,9 +32,10 @@ from service.jobs.lua.prune import prune
 from service.jobs.lua.read_audit_log import read_audit_log
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Status
-from tests.bench.filling import BUSY
+from tests.bench.filling import BUSY, METADATA
 from tests.bench.record_templates import FIRST_SEQ
-from tests.bench.typical_dm import TIMES, TypicalDms, draft
+from tests.bench.typical_dm import RULE, SOURCE, TIMES, TypicalDms, draft
+from tests.support.ledger import FAILURE
 
 Step = Callable[[], Awaitable[Any]]
 
@@ -55,6 +56,23 @@ LISTS: Final[Mapping[str, JobFilter]] = {
     "list account, status=succeeded": JobFilter((Status.SUCCEEDED,), BUSY),
 }
 PAGE_OF_JOBS: Final = 20
+
+#: Filters of `GET /jobs`, which a page of 50 meets. The last two are met by no job, though each of
+#: their parts is by many.
+FILTERS: Final[Mapping[str, JobFilter]] = {
+    "find anything": JobFilter(),
+    "find rule": JobFilter(rule=RULE),
+    "find source": JobFilter(source=SOURCE),
+    "find code": JobFilter(code=FAILURE.code),
+    "find metadata": JobFilter(metadata=tuple(METADATA.items())),
+    "find to": JobFilter(to=draft(0).to),
+    "find three statuses": JobFilter((Status.FAILED, Status.CANCELED, Status.SCHEDULED)),
+    "find all statuses": JobFilter(tuple(Status)),
+    "find rule, code, account": JobFilter(rule=RULE, code=FAILURE.code, account=BUSY),
+    "find nothing: kind, code": JobFilter(kind="comment", code=FAILURE.code),
+    "find nothing: kind, to, source": JobFilter(kind="lookup", to=draft(0).to, source=SOURCE),
+}
+PAGE_FOUND: Final = 50
 #: Concurrent calls: one per connection.
 _CONCURRENCY: Final = 8
 #: The most jobs that one call holds or releases.
@@ -113,6 +131,19 @@ class Probe:
                 for cursor in (None, FIRST_SEQ + half)
             ]
             self._measure(name, steps * (pages // 2))
+
+    def filters(self) -> None:
+        """Measure pages of what filters find: the newest, and those from the middle on."""
+        half = int(cast("Any", self._store.get("hg:seq"))) // 2
+        for name, wanted in FILTERS.items():
+            self._measure(
+                name,
+                [
+                    partial(self._shop.finder.find, wanted, cursor=cursor, limit=PAGE_FOUND)
+                    for cursor in (None, FIRST_SEQ + half)
+                ],
+                at_once=1,
+            )
 
     def others(self, times: int) -> None:
         """Measure the other calls of the processes, each at its largest."""
