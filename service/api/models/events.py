@@ -7,15 +7,16 @@ from typing import Literal
 from pydantic import Field
 
 from service.api.models.answer import Answer, Page, Time, sometimes
-from service.events.rules import RuleOutcome
+from service.events.rules import NoteOutcome
 
 
 class RuleNote(Answer):
     """What one rule made of an event."""
 
     rule: str
-    outcome: RuleOutcome
-    message: str | None = Field(description="Why it could not be evaluated")
+    outcome: NoteOutcome
+    message: str | None = Field(description="Why it could not be evaluated, or filled in")
+    code: str = sometimes("Of `rejected`: the code of the job's error")
 
 
 class Event(Answer):
