@@ -10,7 +10,7 @@ LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 	--no-annotate --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test bench chaos mutations format lint lock clean
+.PHONY: help demo run test bench chaos mutations format lint openapi lock clean
 
 help:           ## list the targets
 	@awk -F ':|## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$NF}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ lint: $(READY)  ## check formatting, lint and types
 	$(BIN)/mypy
 	$(BIN)/python -m tests.lint.lua
 	$(BIN)/lint-imports --no-cache
+
+openapi: $(READY) ## rewrite docs/openapi.json from the routes
+	@$(BIN)/python -m tests.support.openapi
 
 lock: $(READY)  ## rewrite requirements*.txt from pyproject.toml
 	$(LOCK) $(LOCKFLAGS) -o requirements.txt pyproject.toml

@@ -6,17 +6,15 @@ of work has a batcher of its own, so that a flood of one kind does not delay the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-from typing import Any, Final, TypeVar, cast
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
 
 import redis.asyncio as aredis
-from redis.exceptions import ResponseError
 
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.call import ScriptCall
-from service.jobs.lua.runner import Scripts, is_unknown
+from service.jobs.lua.runner import Scripts
 from service.redis.batching import Batcher, PendingCall
-from service.redis.causes import NotDurable
 
 #: Calls per round trip: all their callers resume in one iteration of the loop.
 MAX_BATCH: Final = 50
@@ -44,24 +42,4 @@ class BatchedScripts(Batcher, Scripts):
         return self._take(MAX_BATCH)
 
     async def _send(self, batch: Sequence[PendingCall]) -> list[Any]:
-        scripts = [call.script for call in batch]
-        confirmation = self._confirmation.command(script.name for script in scripts)
-        async with self._client.pipeline(transaction=False) as pipe:
-            for call in batch:
-                pipe.execute_command(*self.protocol.command(call.script, call.args))
-            if confirmation is not None:
-                pipe.execute_command(*confirmation)
-            replies = await cast("Awaitable[list[Any]]", pipe.execute(raise_on_error=False))
-        if confirmation is not None:
-            *replies, confirmed = replies
-            replies = await self._check_durable(scripts, replies, confirmed)
-        return [
-            await self._load_and_run(call) if is_unknown(reply) else reply
-            for call, reply in zip(batch, replies, strict=True)
-        ]
-
-    async def _load_and_run(self, call: PendingCall) -> Any:
-        try:
-            return await self.send(call.script, call.args)
-        except (ResponseError, NotDurable) as error:
-            return error
+        return await self.send_all([(call.script, call.args) for call in batch])

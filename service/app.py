@@ -15,6 +15,7 @@ from service import VERSION
 from service.api import (
     accounts,
     bulk,
+    callback_openapi,
     challenges,
     deliveries,
     docs,
@@ -99,7 +100,9 @@ def create_api(lifespan: Lifespan[FastAPI] | None = None) -> DocumentedApi:
         redoc_url=None,
         redirect_slashes=False,
         responses=DEFAULT_RESPONSES,
+        separate_input_output_schemas=False,  # answers are documented, not validated
     )
+    api.webhooks.include_router(callback_openapi.router)
     for module in ROUTERS:
         api.include_router(module.router)
     # Senders add parameters of their own to webhooks; what counts there is the signed body.

@@ -75,6 +75,7 @@ class AppServices:
     body_timeout: SharedTimeout
     connections: Connections
     client: aredis.Redis
+    cipher: Cipher
     ledger: Ledger
     jobs: JobQueries
     job_details: JobDetailsReader
@@ -142,6 +143,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
     )
     limits = ConnectionLimits.of(open_file_limit(), settings.max_body_bytes)
     connections = Connections(limits, reporter.count)
+    events = EventFinder(client, script_config, queries)
     rules = RuleSet(config.rules, config.recipients.folded)
     return AppServices(
         settings=settings,
@@ -154,11 +156,12 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         body_timeout=SharedTimeout(settings.body_seconds),
         connections=connections,
         client=client,
+        cipher=cipher,
         ledger=Ledger(client, script_config, cipher),
         job_accounts=JobAccounts(client),
         jobs=queries,
         job_details=JobDetailsReader(client, cipher, script_config.person_keys),
-        events=EventFinder(client, script_config, queries),
+        events=events,
         job_finder=JobFinder(client, script_config, queries),
         readiness=Readiness(client, script_config),
         deliveries=Deliveries(client, script_config),
@@ -168,7 +171,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         verification_codes=VerificationCodes(client, derive_keys(",".join(settings.secret_keys))),
         suppressions=Suppressions(client, script_config.person_keys),
         replays=ReplayPlanner(config, queries, rules),
-        event_selector=EventSelector(client, queries),
+        event_selector=EventSelector(events, queries),
         operations=Operations(client, script_config, settings.secret_keys),
         people=PersonReport(
             client,

@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 from service.api.auth import NarrowedJobsCaller, Services
 from service.api.callers import Caller
 from service.api.job_filters import JobFilterBody
+from service.api.models.answer import shown_as
+from service.api.models.operations import BulkPlan, Operation
 from service.api.schemas import invalid
 from service.dependencies import AppServices
 from service.http.errors import ApiError
@@ -23,6 +25,10 @@ from service.time_formats.timestamps import rfc3339
 
 router = APIRouter(tags=["operations"])
 
+#: For the documentation of routes that take a token.
+UNUSABLE_TOKEN: Final = {
+    "description": "The token is of another plan (`plan_mismatch`) or too old (`plan_expired`)"
+}
 _NARROW: Final = "narrow the filter, for example to one account"
 
 
@@ -62,7 +68,16 @@ class BulkRequest(BaseModel):
     token: Token = None
 
 
-@router.post("/jobs:bulk", operation_id="plan_or_start_bulk", response_model=None)
+@router.post(
+    "/jobs:bulk",
+    operation_id="plan_or_start_bulk",
+    response_model=None,
+    responses={
+        200: shown_as(BulkPlan),
+        202: shown_as(Operation),
+        409: UNUSABLE_TOKEN,
+    },
+)
 async def plan_or_start_bulk(
     body: BulkRequest, response: Response, caller: NarrowedJobsCaller, services: Services
 ) -> dict[str, Any]:

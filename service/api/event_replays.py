@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from service.api.auth import JobsCaller, Services
-from service.api.bulk import Reason, Token, plan_answer, start_operation, too_many
+from service.api.bulk import UNUSABLE_TOKEN, Reason, Token, plan_answer, start_operation, too_many
 from service.api.job_filters import unix_ms
+from service.api.models.answer import shown_as
+from service.api.models.operations import Operation, ReplayDryRun, ReplayPlan
 from service.api.pagination import Cursor, Limit, parse_cursor
 from service.api.schemas import Timestamp, invalid
 from service.dependencies import AppServices
+from service.events.event_filter import EventFilter, EventOutcome, EventStatus
 from service.jobs.records import EventRecord
 from service.operations.event_replay import EventReplay
 from service.operations.event_selection import EventSelection
@@ -39,11 +42,9 @@ class EventFilterBody(BaseModel):
     type: Annotated[
         _Name | None, Field(description="Their type; `*` and `?` match as in rules")
     ] = None
-    status: Literal["accepted", "quarantined", "conflict", "ignored"] = "accepted"
+    status: EventStatus = "accepted"
     rule: Annotated[_Name | None, Field(description="Name of a rule that was for them")] = None
-    outcome: (
-        Literal["matched", "rejected", "when_false", "when_error", "no_rule_matched"] | None
-    ) = None
+    outcome: EventOutcome | None = None
     created_since: Timestamp | None = None
     created_until: Timestamp | None = None
 
@@ -56,16 +57,19 @@ class EventFilterBody(BaseModel):
         since, until = unix_ms(self.created_since), unix_ms(self.created_until)
         if since is not None and until is not None and since >= until:
             raise invalid("created_until", "must be later than created_since")
-        return EventSelection(
-            event_ids=tuple(self.event_ids or ()),
+        statuses = (
+            () if self.event_ids and "status" not in self.model_fields_set else (self.status,)
+        )
+        asked = EventFilter(
             source=self.source,
             type=self.type,
-            status=None if self.event_ids else self.status,
+            statuses=statuses,
             rule=self.rule,
             outcome=self.outcome,
             created_since_ms=since,
             created_until_ms=until,
         )
+        return EventSelection(asked, tuple(self.event_ids or ()))
 
 
 class ReplayRequest(BaseModel):
@@ -90,7 +94,16 @@ class ReplayRequest(BaseModel):
     token: Token = None
 
 
-@router.post("/events:replay", operation_id="plan_or_start_replay", response_model=None)
+@router.post(
+    "/events:replay",
+    operation_id="plan_or_start_replay",
+    response_model=None,
+    responses={
+        200: {"model": ReplayPlan | ReplayDryRun, "description": "The plan, or the dry run"},
+        202: shown_as(Operation),
+        409: UNUSABLE_TOKEN,
+    },
+)
 async def plan_or_start_replay(
     body: ReplayRequest,
     response: Response,

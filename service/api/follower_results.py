@@ -21,6 +21,8 @@ from service.http.errors import ApiError
 from service.jobs.model import INCOMPLETE_REASONS, Status
 from service.live.broadcaster import POLL_SECONDS
 
+#: Of reports.
+PDF: Final = "application/pdf"
 MAX_PAGE_ROWS: Final = 1_000
 #: Proxies close a connection that is silent for 30 seconds.
 HEARTBEAT_SECONDS: Final = 15.0
@@ -29,7 +31,8 @@ HEARTBEAT_SECONDS: Final = 15.0
 ROWS_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "model": FollowerRowPage | ResultAnswer,
-        "description": 'The rows of a follower export; for another job `{"result": ...}`',
+        "description": "The rows of a follower export; the file of a report; for another job"
+        ' `{"result": ...}`',
         "headers": {
             "Heliograph-Next-Cursor": {
                 "description": "The cursor of the next row; not with `follow`",
@@ -58,6 +61,7 @@ ROWS_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
                 "example": '{"pk":"70000000001","username":"follower.0000001","full_name":'
                 '"Follower 1","is_private":false,"is_verified":false}\n',
             },
+            PDF: {"schema": {"type": "string", "format": "binary"}},
             CSV: {
                 "schema": {"type": "string"},
                 "example": "pk,username,full_name,is_private,is_verified\r\n"
@@ -81,7 +85,7 @@ ROWS_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     },
     406: {"description": "`Accept` allows none of the formats (`not_acceptable`)"},
     409: {"description": "The job has no result, or none yet (`no_result`)"},
-    410: {"description": "The rows are no longer kept (`result_gone`)"},
+    410: {"description": "The rows or the file are no longer kept (`result_gone`)"},
 }
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.api.auth import NarrowedJobsCaller, Services
 from service.api.callers import Caller
 from service.api.idempotency import CONFLICT, IdempotencyKey, create_job_once
-from service.api.models.answer import shown_as
+from service.api.models.answer import keep_nulls, shown_as
 from service.api.models.jobs import JOB_EXAMPLE, Job
 from service.api.schemas import Metadata, Name, check_callback, find_account, invalid
 from service.dependencies import AppServices
@@ -33,27 +33,34 @@ _EXPORT_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
         "description": "The export job",
         "content": {
             "application/json": {
-                "example": {
-                    **JOB_EXAMPLE,
-                    "kind": "followers",
-                    "account": "reader",
-                    "status": "waiting",
-                    "finished_at": None,
-                    "wait": {
-                        "reason": "lookup_gap",
-                        "until": "2026-11-20T10:27:03.000Z",
-                        "position": 0,
-                    },
-                    "progress": {
-                        "pages": 3,
-                        "users": 600,
-                        "expected": 2450,
-                        "limit": 5000,
-                        "eta": "2026-11-20T10:27:58.000Z",
-                    },
-                    "result": None,
-                    "source": {"source": None, "event_id": None, "rule": None, "api_key": "crm"},
-                }
+                "example": keep_nulls(
+                    {
+                        **JOB_EXAMPLE,
+                        "kind": "followers",
+                        "account": "reader",
+                        "status": "waiting",
+                        "finished_at": None,
+                        "wait": {
+                            "reason": "lookup_gap",
+                            "until": "2026-11-20T10:27:03.000Z",
+                            "position": 0,
+                        },
+                        "progress": {
+                            "pages": 3,
+                            "users": 600,
+                            "expected": 2450,
+                            "limit": 5000,
+                            "eta": "2026-11-20T10:27:58.000Z",
+                        },
+                        "result": None,
+                        "source": {
+                            "source": None,
+                            "event_id": None,
+                            "rule": None,
+                            "api_key": "crm",
+                        },
+                    }
+                )
             }
         },
     },

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final
 from fastapi import Header, Response
 
 from service.api.callers import Caller
+from service.api.job_lists import conflict
 from service.dependencies import AppServices
-from service.http.errors import ApiError
 from service.jobs.model import JobDraft
 
 IdempotencyKey = Annotated[
@@ -54,12 +54,7 @@ async def create_job_once(
         draft, caller=caller.key_name, idempotency_key=idempotency_key, request=request
     )
     if made.outcome == "conflict":
-        raise ApiError(
-            409,
-            "idempotency_conflict",
-            "This Idempotency-Key was used with a different request; no job was created.",
-            job_id=made.job_id,
-        )
+        raise conflict(made.job_id)
     response.headers["Location"] = f"/jobs/{made.job_id}"
     job = await services.jobs.job(made.job_id)
     assert job is not None  # noqa: S101 - it was just created

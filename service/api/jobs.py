@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Annotated, Any, Final
 
@@ -18,20 +17,21 @@ from service.api.auth import (
 from service.api.bindings import unknown_job
 from service.api.follower_results import ROWS_RESPONSES, follow_rows, negotiate_format, stored_rows
 from service.api.idempotency import CONFLICT, IdempotencyKey, create_job_once
+from service.api.job_drafts import build_draft
 from service.api.job_filters import METADATA_PARAMETER, JobFilterQuery
+from service.api.job_lists import JobBody, create_jobs, request_identity
 from service.api.models.answer import shown_as
-from service.api.models.jobs import Job, JobPage, Timeline
+from service.api.models.job_details import JobDetails
+from service.api.models.jobs import CreatedJobs, Job, JobPage, Timeline
 from service.api.multipart import UPLOAD_SCHEMA
 from service.api.pagination import Cursor, Limit, matching, page_response, parse_cursor
 from service.api.record_versions import newer_record
 from service.api.report_files import report_file
-from service.api.schemas import JobRequest, SettleRequest, invalid, utc_now
+from service.api.schemas import SettleRequest
 from service.dependencies import AppServices
 from service.http.errors import ApiError
-from service.jobs.model import FINAL, FOLLOWER_KINDS, JobDraft
+from service.jobs.model import FINAL, FOLLOWER_KINDS
 from service.live.broadcaster import POLL_SECONDS
-from service.network.ip_filter import IpFilter
-from service.photos.photo_url import check_photo_url
 
 router = APIRouter(tags=["jobs"])
 
@@ -47,42 +47,27 @@ _UNKNOWN: Final = {"description": "There is no such job (`unknown_job`)"}
     operation_id="create_job",
     status_code=202,
     responses={
+        200: shown_as(CreatedJobs),
         202: shown_as(Job),
         409: CONFLICT,
     },
     openapi_extra=UPLOAD_SCHEMA,
 )
 async def create_job(
-    body: JobRequest,
+    body: JobBody,
     response: Response,
     caller: NarrowedJobsCaller,
     services: Services,
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any]:
-    """Create a job: a DM or a comment."""
-    request = json.dumps(body.model_dump(mode="json"), sort_keys=True)
-    draft = build_draft(body, services)
-    return await create_job_once(services, draft, response, caller, idempotency_key, request)
+    """Create a job, a DM or a comment; or up to 100 jobs, each with an outcome of its own.
 
-
-def build_draft(body: JobRequest, services: AppServices) -> JobDraft:
-    """Build the job draft of a JSON body.
-
-    Parameters:
-      body: The validated body.
-      services: The services of the process.
-
-    Raises:
-      ApiError: 422; the message names the field.
+    A list is answered with 200: what became of each job is in `items`, in its order.
     """
-    if body.photo is not None:
-        ip_filter = IpFilter(services.settings.photo_allow)
-        allow_http = services.settings.callback_allow_http
-        try:
-            check_photo_url(body.photo, ip_filter, allow_http=allow_http)
-        except ValueError as error:
-            raise invalid("photo", str(error)) from None
-    return body.draft(services.config, utc_now())
+    if isinstance(body, list):
+        return await create_jobs(services, body, response, caller, idempotency_key)
+    draft, request = build_draft(body, services), request_identity(body)
+    return await create_job_once(services, draft, response, caller, idempotency_key, request)
 
 
 @router.get(
@@ -103,13 +88,19 @@ async def list_jobs(
     A page may have fewer jobs than `limit`, even none, although more follow: go on while `next` is
     not null.
     """
+    if job_filter.tells_of_people:
+        caller.require_people()
     own = job_filter.within(caller.key.accounts)
     return page_response(
         await services.job_finder.page(own, cursor=parse_cursor(cursor), limit=limit)
     )
 
 
-@router.get("/jobs/{job_id}", operation_id="get_job", responses={200: shown_as(Job), 404: _UNKNOWN})
+@router.get(
+    "/jobs/{job_id}",
+    operation_id="get_job",
+    responses={200: shown_as(JobDetails), 404: _UNKNOWN},
+)
 async def get_job(
     job_id: str,
     _caller: ReadCaller,
@@ -233,11 +224,11 @@ async def retry_job(job_id: str, caller: JobsCaller, services: Services) -> dict
     if reply == "refused":
         message = f"The job is {job['status']}; only failed and uncertain jobs can be retried."
         raise ApiError(409, "not_retryable", message)
-    if reply == "empty" and job["erased_at"]:
+    if reply == "erased":
         message = "What the job was to send was erased: create a new job."
         raise ApiError(409, "erased", message)
     if reply == "empty":
-        message = "The job was rejected at creation: fix its rule and create a new job."
+        message = "The job was rejected at creation: fix its rule and replay its event."
         raise ApiError(409, "not_retryable", message)
     if reply == "gone":
         raise _no_longer_kept(job)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from service.api.models.answer import keep_nulls
 from service.api.models.errors import ErrorBody
 from service.api.models.lookups import PendingView, UserItems
 from service.lookups.schemas import PostView, UserView
@@ -150,12 +151,14 @@ USERS: Final[_Responses] = {
         "description": "An item for each username, in order; as NDJSON in order of completion",
         "content": {
             "application/json": {
-                "example": {
-                    "items": [
-                        {**_ITEM, "age_seconds": 12, "warning": None},
-                        {**_FAILED_ITEM, "age_seconds": None, "warning": None},
-                    ]
-                }
+                "example": keep_nulls(
+                    {
+                        "items": [
+                            {**_ITEM, "age_seconds": 12, "warning": None},
+                            {**_FAILED_ITEM, "age_seconds": None, "warning": None},
+                        ]
+                    }
+                )
             },
             "application/x-ndjson": {"schema": {"type": "string"}},
         },

@@ -6,7 +6,7 @@ The answer of a route is masked whatever it consists of, so that none can forget
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -70,13 +70,17 @@ class _Answer:
 
     async def send(self, send: Send) -> None:
         """Send what is left of it."""
-        document: Any = json.loads(self._body)
-        masked = mask(document)
-        body = json.dumps(masked, ensure_ascii=False, separators=(",", ":")).encode()
+        body = _masked(bytes(self._body))
         headers = [pair for pair in self._start["headers"] if pair[0].lower() != _LENGTH]
         headers.append((_LENGTH, b"%d" % len(body)))
         await send({**self._start, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def _masked(body: bytes) -> bytes:
+    if not body:  # HEAD
+        return body
+    return json.dumps(mask(json.loads(body)), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _is_data(start: Message) -> bool:

@@ -38,14 +38,15 @@ UPLOAD_SCHEMA: Final[dict[str, Any]] = {
                     "type": "object",
                     "required": list(_PARTS),
                     "properties": {
-                        "job": {"type": "string", "description": "The JSON body, as text"},
+                        "job": {"$ref": "#/components/schemas/JobRequest"},
                         "photo": {
                             "type": "string",
                             "format": "binary",
                             "description": "JPEG, PNG or WebP, at most 8 MiB",
                         },
                     },
-                }
+                },
+                "encoding": {"job": {"contentType": "application/json"}},
             }
         }
     }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 
 from service.api.auth import NarrowedJobsCaller, NarrowedReadCaller, Services
 from service.api.bindings import own_page
 from service.api.callers import Caller
+from service.api.models.answer import shown_as
+from service.api.models.operations import Operation, OperationPage, OperationResultPage
 from service.api.pagination import Cursor, Limit, matching, page_response, parse_cursor
 from service.api.record_versions import newer_record
 from service.dependencies import AppServices
@@ -18,6 +20,8 @@ from service.jobs.queries import Page
 
 router = APIRouter(tags=["operations"])
 
+_UNKNOWN: Final = {"description": "There is no such operation (`unknown_operation`)"}
+
 ResultCursor = Annotated[
     str | None,
     Query(description="`next` of the previous page: the number of results to skip"),
@@ -25,7 +29,12 @@ ResultCursor = Annotated[
 ]
 
 
-@router.get("/operations", operation_id="list_operations", response_model=None)
+@router.get(
+    "/operations",
+    operation_id="list_operations",
+    response_model=None,
+    responses={200: shown_as(OperationPage)},
+)
 async def list_operations(
     caller: NarrowedReadCaller, services: Services, cursor: Cursor = None, limit: Limit = 50
 ) -> dict[str, Any]:
@@ -40,7 +49,12 @@ async def list_operations(
     return page_response(await own_page(caller, read, own, parse_cursor(cursor)))
 
 
-@router.get("/operations/{operation_id}", operation_id="get_operation", response_model=None)
+@router.get(
+    "/operations/{operation_id}",
+    operation_id="get_operation",
+    response_model=None,
+    responses={200: shown_as(Operation), 404: _UNKNOWN},
+)
 async def get_operation(
     operation_id: str, caller: NarrowedReadCaller, services: Services
 ) -> dict[str, Any]:
@@ -49,7 +63,10 @@ async def get_operation(
 
 
 @router.get(
-    "/operations/{operation_id}/results", operation_id="list_operation_results", response_model=None
+    "/operations/{operation_id}/results",
+    operation_id="list_operation_results",
+    response_model=None,
+    responses={200: shown_as(OperationResultPage), 404: _UNKNOWN},
 )
 async def list_operation_results(
     operation_id: str,
@@ -65,7 +82,14 @@ async def list_operation_results(
 
 
 @router.post(
-    "/operations/{operation_id}/cancel", operation_id="cancel_operation", response_model=None
+    "/operations/{operation_id}/cancel",
+    operation_id="cancel_operation",
+    response_model=None,
+    responses={
+        200: shown_as(Operation),
+        404: _UNKNOWN,
+        409: {"description": "It is completed (`not_cancelable`), or `newer_release`"},
+    },
 )
 async def cancel_operation(
     operation_id: str, caller: NarrowedJobsCaller, services: Services

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Query
 
 from service.api.auth import NarrowedJobsCaller, NarrowedReadCaller, Services
-from service.api.jobs import build_draft
+from service.api.job_drafts import build_draft
 from service.api.list_filters import Created, NameFilter
 from service.api.models.answer import shown_as
 from service.api.models.audit import AuditPage

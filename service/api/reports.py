@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from service.api.auth import JobsCaller, Services
 from service.api.idempotency import IdempotencyKey, create_job_once
+from service.api.models.answer import shown_as
+from service.api.models.jobs import Job
 from service.api.schemas import Metadata, Name, check_callback, invalid
 from service.dependencies import AppServices
 from service.jobs.model import REPORTS_QUEUE, JobDraft
@@ -20,7 +22,7 @@ from service.stats.summary import GroupBy
 router = APIRouter(tags=["stats"])
 
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    202: {"description": "The report's job"},
+    202: {**shown_as(Job), "description": "The report's job"},
     403: {"description": "The key may not create jobs, or is bound to accounts (`forbidden`)"},
     422: {"description": "A field is invalid; the message names it (`invalid_request`)"},
 }

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 
 from service.api.auth import Services, UnmaskedReadCaller
+from service.api.models.answer import shown_as
 from service.api.models.stats import Stats
 from service.api.schemas import invalid
 from service.stats.period import MAX_DAYS, InvalidPeriod, Period
@@ -16,7 +17,7 @@ from service.stats.summary import GroupBy, summarize
 router = APIRouter(tags=["stats"])
 
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"model": Stats},
+    200: shown_as(Stats),
     422: {"description": "A parameter is invalid; the message names it (`invalid_request`)"},
 }
 

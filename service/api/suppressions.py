@@ -14,6 +14,7 @@ from service.api.models.answer import shown_as
 from service.api.models.suppressions import SuppressionEntry, SuppressionPage
 from service.api.pagination import CURSOR_QUERY, Limit, list_cursor
 from service.api.schemas import NoteRequest, find_account
+from service.api.sealed_cursors import seal, unseal
 from service.dependencies import AppServices
 from service.http.errors import ApiError
 from service.instagram.ids import normalise_named_recipient
@@ -42,11 +43,14 @@ Account = Annotated[
         description="The one account that must not write; leave it out for all accounts",
     ),
 ]
-#: The last entry's account, or `*` for all accounts, and its recipient.
+#: The last entry's account, or `*` for all accounts, and its recipient; sealed or not.
 NameCursor = Annotated[
     str | None,
     CURSOR_QUERY,
-    list_cursor(r"(?:\*|[A-Za-z0-9][A-Za-z0-9_.-]{0,63}):(?:pk:[0-9]{1,20}|[a-z0-9._]{1,30})"),
+    list_cursor(
+        r"(?:\*|[A-Za-z0-9][A-Za-z0-9_.-]{0,63}):(?:pk:[0-9]{1,20}|[a-z0-9._]{1,30}|#[\w-]{1,64})"
+        r"|~[A-Za-z0-9._-]{1,500}"
+    ),
 ]
 
 
@@ -60,9 +64,10 @@ async def list_suppressions(
     caller: SuppressionsReader, services: Services, cursor: NameCursor = None, limit: Limit = 50
 ) -> dict[str, Any]:
     """List suppressions by name: first those of all accounts, then those of each account."""
-    entries, next_cursor = await services.suppressions.page(cursor=cursor, limit=limit)
+    start = unseal(cursor, services.cipher)
+    entries, next_cursor = await services.suppressions.page(cursor=start, limit=limit)
     shown = [entry.public() for entry in entries if _sees(caller, entry.account)]
-    return {"items": shown, "next": next_cursor}
+    return {"items": shown, "next": seal(next_cursor, caller, services.cipher)}
 
 
 @router.get(

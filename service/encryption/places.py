@@ -5,6 +5,11 @@ The parts of a place are separated by a zero byte, which none of them has.
 
 from __future__ import annotations
 
+from typing import Final
+
+#: A cursor that names a person.
+CURSOR: Final = b"cursor"
+
 
 def event_body(source: str, event_id: str, fingerprint: str) -> bytes:
     """The body of an event, with the id that it came with.

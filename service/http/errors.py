@@ -43,6 +43,8 @@ _MESSAGES: Final[Mapping[str, str]] = {
 #: Field names that may be repeated to the caller. Anything else could be a secret sent by mistake.
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}(\[[A-Za-z0-9_-]{0,40}\])?")
 _LOCATIONS: Final = ("body", "query", "path", "header")
+#: What pydantic calls the forms of a body that may be one object or a list of them.
+TAGS: Final = ("<one>", "<many>")
 
 
 class ApiError(Exception):
@@ -151,11 +153,20 @@ async def _validation_error(_request: Request, error: Exception) -> JSONResponse
     problems = error.errors()
     if any(problem["type"] == "json_invalid" for problem in problems):
         return _invalid_json()
+    return await _api_error(_request, invalid_request(problems))
+
+
+def invalid_request(problems: Sequence[Any]) -> ApiError:
+    """Build the 422 error of a body that pydantic refuses.
+
+    Parameters:
+      problems: As `ValidationError.errors()` has them.
+    """
     fields = [
         {"field": _field_name(problem), "message": _field_message(problem)} for problem in problems
     ]
     message = "; ".join(f"{item['field']}: {item['message']}" for item in fields)
-    return error_response(422, "invalid_request", message, fields=fields)
+    return ApiError(422, "invalid_request", message, fields=fields)
 
 
 def _invalid_json() -> JSONResponse:
@@ -164,6 +175,7 @@ def _invalid_json() -> JSONResponse:
 
 def _field_name(problem: Mapping[str, Any]) -> str:
     location, *rest = problem["loc"] or ("body",)
+    rest = [part for part in rest if part not in TAGS]
     names: Sequence[int | str] = rest if location in _LOCATIONS else (location, *rest)
     # A parameter that is repeated has its name only: its places are not seen in a query.
     return ".".join(map(_plain_name, names[:1] if location == "query" else names)) or "body"

@@ -36,6 +36,7 @@ from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.accept_events import accept_events
 from service.jobs.lua.add_event_jobs import AddedJobs, add_event_jobs
 from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.cancel_job import CancelReply, cancel_job
 from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.create_job import create_job
@@ -250,6 +251,26 @@ class Ledger:
           caller: Name of the API key; idempotency keys are per caller.
           request: Text that is equal for two requests exactly if they ask for the same.
         """
+        return await self._scripts.run(self._creation(draft, caller, idempotency_key, request))
+
+    async def create_all(
+        self, requests: Sequence[tuple[JobDraft, str | None, str]], *, caller: str
+    ) -> list[Creation | Exception]:
+        """Create jobs in one round trip, each in a step of its own.
+
+        Parameters:
+          requests: For each its draft, idempotency key and request, as in `create`.
+          caller: Name of the API key.
+
+        Returns:
+          What became of each; an error of the store is that job's alone.
+        """
+        calls = [self._creation(draft, caller, key, text) for draft, key, text in requests]
+        return await self._scripts.run_all(calls)
+
+    def _creation(
+        self, draft: JobDraft, caller: str, idempotency_key: str | None, request: str
+    ) -> ScriptCall[Creation]:
         # The id is chosen here, so that a script whose reply was lost can be run again.
         job_id = derived_id("job", "api", caller, uuid.uuid4().hex)
         key = f"hg:idem:{derived_id('idem', caller, idempotency_key)}" if idempotency_key else ""
@@ -259,8 +280,7 @@ class Ledger:
         if isinstance(draft.photo, Photo):
             entry, photo = self._encrypt_photo(entry, draft.photo.jpeg)
         request_hash = hashlib.sha256(request.encode()).hexdigest()
-        call = create_job(dumps(entry), key, request_hash, IDEMPOTENCY_MS, photo)
-        return await self._scripts.run(call)
+        return create_job(dumps(entry), key, request_hash, IDEMPOTENCY_MS, photo)
 
     def _encrypt_photo(self, entry: dict[str, Any], jpeg: bytes) -> tuple[dict[str, Any], bytes]:
         if not self._cipher.enabled:

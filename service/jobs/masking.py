@@ -12,10 +12,10 @@ from typing import Any, Final
 MASK: Final = "***"
 #: Recipients, texts, and what identifies either.
 _TEXTS: Final = frozenset(
-    ("to", "post", "pk", "username", "text", "text_hash", "sha256", "body", "thread_id", "note")
+    ("to", "post", "pk", "username", "text", "text_hash", "body", "thread_id", "note")
 )
-#: Sentences that may repeat what was sent, by where they are.
-_SENTENCES: Final = frozenset((("error", "message"),))
+#: The same, by where they are: a sentence that may repeat what was sent, the identity of a photo.
+_PLACED_TEXTS: Final = frozenset((("error", "message"), ("photo", "sha256")))
 #: Objects of which each part identifies a person.
 _IDENTITIES: Final = frozenset(("thread", "links"))
 #: What callers have written, whose parts have names that nobody knows.
@@ -44,6 +44,6 @@ def _mask_field(name: str, value: Any, inside: str) -> Any:
         return None
     if name in _UNKNOWN:
         return {"masked": True}
-    if name in _TEXTS or inside in _IDENTITIES or (inside, name) in _SENTENCES:
+    if name in _TEXTS or inside in _IDENTITIES or (inside, name) in _PLACED_TEXTS:
         return MASK
     return mask(value, name)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from service.jobs.model import Status
+from tests.support.deliveries import ATTEMPT
 from tests.support.ledger import RESULT, LedgerHarness
 from tests.support.web import WebHarness
 
@@ -36,18 +37,6 @@ def test_a_delivery_is_shown_with_its_payload(web: WebHarness, ledger: LedgerHar
     assert shown["payload"]["data"]["metadata"] == {"order": "é"}
     assert (shown["status"], shown["callback"], shown["attempts"]) == ("pending", "crm", 0)
     assert shown["attempt_log"] == []
-
-
-ATTEMPT = {
-    "number": 1,
-    "at": "2026-11-20T10:26:50.702Z",
-    "outcome": "delivered",
-    "code": "http_204",
-    "message": "The endpoint responded with status 204.",
-    "status": 204,
-    "duration_ms": 12,
-    "body": "",
-}
 
 
 def test_an_attempt_is_shown(web: WebHarness, ledger: LedgerHarness) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from tests.support.mended_rule import (
     wrong_web,
 )
 from tests.support.operations import confirm_replay, drive, plan_replay
-from tests.support.web import CONFIG, WebHarness, order
+from tests.support.web import CONFIG, WebHarness, connect, order, run_web
 
 __all__ = ["mended_web", "wrong_web"]
 
@@ -55,6 +56,22 @@ def test_30_paid_events_whose_rule_had_a_typo_are_repaired_with_two_requests(
     assert [ledger.record(job_id).to for job_id in jobs] == [f"h{n}" for n in range(30)]
     assert Status.FAILED not in {ledger.status(job_id) for job_id in jobs}
     assert audit(ledger) == []
+
+
+def test_two_workers_at_once_replay_each_event_once(
+    wrong_web: WebHarness, mended_web: WebHarness, ledger: LedgerHarness
+) -> None:
+    jobs = deliver(wrong_web, 60)
+    planned = plan_replay(mended_web.api, {"type": "paid"})
+    operation_id = confirm_replay(mended_web.api, planned).json()["id"]
+    drive(ledger, operation_id, MENDED_CONFIG, workers=2)
+    operation = mended_web.api.get(f"/operations/{operation_id}").json()
+    assert (operation["done"], operation["results"]) == (60, {"replayed": 60})
+    results = mended_web.api.get(
+        f"/operations/{operation_id}/results", params={"limit": 100}
+    ).json()["items"]
+    assert [each["jobs"] for each in results] == [[job_id] for job_id in jobs]
+    assert {ledger.record(job_id).run for job_id in jobs} == {2}
 
 
 def test_results_name_each_event_and_its_jobs(
@@ -182,10 +199,8 @@ def test_a_plan_is_for_the_rules_that_it_was_made_with(
 
 
 def test_an_event_with_more_jobs_than_a_step_makes_is_replayed_whole(
-    wrong_web: WebHarness, ledger: LedgerHarness, store_url: str, tmp_path: Any
+    wrong_web: WebHarness, ledger: LedgerHarness, store_url: str, tmp_path: Path
 ) -> None:
-    from tests.support.web import connect, run_web
-
     count = 2 * JOBS_AT_ONCE + 3
     rules = (TYPO_RULE.replace('"typo"', f'"rule-{n}"') % "handle" for n in range(count))
     config = CONFIG + "".join(rules)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import itertools
 import os
 import socket
@@ -27,7 +26,8 @@ from tests.support.webhook_signatures import SECRETS, signed_headers
 
 #: `make chaos` takes minutes.
 SECONDS: Final = float(os.environ.get("CHAOS_HOSTILE_SECONDS", "1.5"))
-PER_SECOND: Final = 100
+PER_SECOND: Final = 200
+SENDERS: Final = 4
 CONNECTIONS: Final = 400
 MAX_GROWTH_MIB: Final = 50
 
@@ -150,38 +150,46 @@ class Deliveries(NamedTuple):
         return sorted(self.seconds)[len(self.seconds) * 99 // 100]
 
 
-def deliver(port: int, seconds: float) -> Deliveries:
-    """Send signed webhooks, each on a new connection, PER_SECOND of them."""
-    refused, times = 0, []
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        started = time.monotonic()
+def deliver(port: int, seconds: float, per_second: float = PER_SECOND / 2) -> Deliveries:
+    """Send signed webhooks, each on a new connection; after a slow one, the next come sooner."""
+    refused, times, due = 0, list[float](), time.monotonic()
+    end = due + seconds
+    while (started := wait_until(due)) < end:
         event_id = f"evt_{threading.get_ident()}_{time.monotonic_ns()}"
         refused += not accepted(port, order("stripe", event_id))
         times.append(time.monotonic() - started)
-        time.sleep(max(0.0, started + 1 / PER_SECOND - time.monotonic()))
+        due += 1 / per_second
     return Deliveries(refused, times)
 
 
-def deliver_more(port: int, seconds: float, senders: int = 2) -> Deliveries:
-    """The same from several senders at once."""
-    with ThreadPoolExecutor(senders) as threads:
-        parts = list(threads.map(lambda _: deliver(port, seconds), range(senders)))
+def wait_until(due: float) -> float:
+    """Wait for a moment of the monotonic clock, unless it is over; returns what it is then."""
+    time.sleep(max(0.0, due - time.monotonic()))
+    return time.monotonic()
+
+
+def deliver_more(port: int, seconds: float) -> Deliveries:
+    """The same from several senders at once, PER_SECOND in all."""
+    with ThreadPoolExecutor(SENDERS) as threads:
+        each = PER_SECOND / SENDERS
+        parts = list(threads.map(lambda _: deliver(port, seconds, each), range(SENDERS)))
     times = list(itertools.chain.from_iterable(part.seconds for part in parts))
     return Deliveries(sum(part.refused for part in parts), times)
 
 
 def accepted(port: int, body: bytes) -> bool:
-    """Whether a signed webhook is accepted."""
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    """Whether a signed webhook is accepted.
+
+    An HTTP client's own work would make the senders, which share a core with the server and the
+    attackers, too slow.
+    """
     headers = signed_headers("stripe", body, SECRETS["stripe"])
-    try:
-        client.request("POST", "/webhooks/stripe", body, headers)
-        return client.getresponse().status == 202
-    except OSError:
-        return False
-    finally:
-        client.close()
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"{HEAD.decode()}{lines}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(head.encode() + body)
+        return connection.recv(4096).startswith(b"HTTP/1.1 202 ")
+    return False
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -210,13 +218,12 @@ def test_webhooks_are_accepted_while_all_attack_at_once(
         busy = deliver_more(port, SECONDS)
     ratio = busy.p99 / idle.p99
     # For `make chaos`.
-    sys.stdout.write(
-        f"{len(busy.seconds)} webhooks, p99 {busy.p99 * 1000:.1f} ms, {ratio:.2f} of idle\n"
-    )
+    rate = len(busy.seconds) / SECONDS
+    sys.stdout.write(f"{rate:.0f} webhooks/s, p99 {busy.p99 * 1000:.1f} ms, {ratio:.2f} of idle\n")
     assert busy.refused == 0
     assert memory.most - before < MAX_GROWTH_MIB
-    # A short run has too few webhooks for a p99.
-    assert SECONDS < LONG_SECONDS or ratio < MAX_P99_RATIO
+    # A short run has too few webhooks for a p99, and may be one of many tests.
+    assert SECONDS < LONG_SECONDS or (ratio < MAX_P99_RATIO and rate > 0.99 * PER_SECOND)
 
 
 def test_a_crowd_is_logged_and_counted(web: tuple[int, int], store: object, tmp_path: Path) -> None:

@@ -153,11 +153,30 @@ def test_the_rows_of_an_export_consist_of_people(
     assert reader.get(f"/jobs/{export}").json()["to"] == MASK
 
 
+@pytest.mark.parametrize("query", ["to=some.handle", "metadata[order]=1"])
+def test_a_reader_cannot_ask_which_jobs_are_about_whom(reader: httpx.Client, query: str) -> None:
+    assert reader.get(f"/jobs?{query}").status_code == 403
+    assert reader.get("/jobs?rule=thank-you").status_code == 200
+
+
 def test_a_reader_that_knows_a_handle_may_ask_whether_it_is_suppressed(
     reader: httpx.Client, names: dict[str, str]
 ) -> None:
     found: Any = reader.get(f"/suppressions/{HANDLE}")
     assert (found.status_code, found.json()["username"]) == (200, MASK)
+
+
+def test_no_cursor_of_a_masked_list_names_a_person(
+    web: WebHarness, reader: httpx.Client, names: dict[str, str]
+) -> None:
+    for number in range(2):
+        web.api.put(f"/suppressions/{HANDLE}{number}").raise_for_status()
+    first = reader.get("/suppressions", params={"limit": 2}).json()
+    assert CANARY not in first["next"]
+    rest = reader.get("/suppressions", params={"limit": 2, "cursor": first["next"]}).json()
+    assert (len(first["items"]), len(rest["items"]), rest["next"]) == (2, 1, None)
+    changed = reader.get("/suppressions", params={"cursor": first["next"][:-3] + "AAA"})
+    assert (changed.status_code, changed.json()["error"]["fields"][0]["field"]) == (422, "cursor")
 
 
 def test_what_a_person_wrote_of_a_settled_job_and_where_it_is_are_masked(
@@ -181,3 +200,11 @@ def test_what_a_person_wrote_of_a_settled_job_and_where_it_is_are_masked(
     job = reader.get(f"/jobs/{sent}").json()
     assert job["thread"] == {"id": MASK, "url": MASK}
     assert job["links"] == {"profile": MASK, "post": None}
+
+
+def test_a_head_request_of_a_masked_key_is_answered(
+    reader: httpx.Client, names: dict[str, str]
+) -> None:
+    head = reader.head(f"/jobs/{names['job_id']}")
+    assert head.status_code in (200, 405)
+    assert head.content == b""

@@ -23,6 +23,7 @@ from service.reports.store import ReportStore
 from tests.support.invariants import audit
 from tests.support.job_states import job_in
 from tests.support.ledger import DAY, SECOND, TIMES, LedgerHarness
+from tests.support.releases import release_without
 from tests.support.runtime import make_runtime
 from tests.support.web import API_KEY, CONFIG, OTHER_KEY, WebHarness, connect, run_web
 
@@ -220,6 +221,32 @@ def test_a_report_is_drawn_again_when_its_worker_has_died(
 
     assert ledger.status(job_id) is Status.SUCCEEDED
     assert save(ledger, dead) == "lost"
+    assert audit(ledger) == []
+
+
+def test_a_worker_of_an_older_release_leaves_reports_to_newer_ones(
+    web: WebHarness, ledger: LedgerHarness, store_url: str
+) -> None:
+    # Given a report whose worker has died, and one that waits behind it
+    died, waits = (ask(web)["id"] for _ in range(2))
+    ledger.claim(died)
+    ledger.take_messages("reports")
+
+    # When only a worker that knows no reports is there for a while
+    with release_without("report", store_url) as older:
+        for _ in range(3):
+            older.pass_time(2 * TIMES.lease)
+            older.heartbeat()
+            assert older.rescue() == 0
+    assert ledger.take_messages("reports") == []
+
+    # Then both are made as soon as there is a newer one
+    for _ in range(2):
+        ledger.pass_time(2 * TIMES.lease)
+        ledger.heartbeat()
+        for job_id in ledger.take_messages("reports"):
+            draw(ledger, job_id)
+    assert {ledger.status(job_id) for job_id in (died, waits)} == {Status.SUCCEEDED}
     assert audit(ledger) == []
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from service.jobs.model import Status
+from tests.support.deliveries import ATTEMPT
 from tests.support.invariants import audit
 from tests.support.ledger import LedgerHarness
 from tests.support.web import WebHarness
@@ -72,7 +73,7 @@ def test_settling_sends_a_callback_beside_that_of_the_uncertain_run(
     first = ledger.deliveries_of(job_id)[0]
     claim = ledger.run(ledger.deliveries.claim(first["id"], "worker"))
     assert claim is not None
-    assert ledger.run(ledger.deliveries.record(claim, "delivered", {"outcome": "delivered"}))
+    assert ledger.run(ledger.deliveries.record(claim, "delivered", ATTEMPT))
 
     # When
     settle(web, job_id, settled_as, note="asked her")

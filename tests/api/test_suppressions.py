@@ -164,3 +164,14 @@ def test_suppressions_are_listed_page_by_page(web: WebHarness) -> None:
 def test_suppressions_require_a_key(web: WebHarness, method: str, path: str) -> None:
     assert web.http.request(method, LIST + path).status_code == 401
     assert web.contents() == {}
+
+
+def test_a_list_goes_on_behind_an_entry_whose_person_was_erased(web: WebHarness) -> None:
+    for name in ("some.handle", "other.handle"):
+        web.api.put(f"{LIST}/{name}").raise_for_status()
+    web.api.delete("/people/some.handle").raise_for_status()
+    first = web.api.get(LIST, params={"limit": 1}).json()
+    second = web.api.get(LIST, params={"limit": 1, "cursor": first["next"]}).json()
+    assert [each["username"] for each in (*first["items"], *second["items"])] == [
+        *(None, "other.handle")
+    ]

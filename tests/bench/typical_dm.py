@@ -151,7 +151,6 @@ def draft(number: int, **changes: Any) -> JobDraft:
         "text": TEXT,
         "rule": RULE,
         "callback": "crm",
-        "metadata": {"order": number},
         "once_key": f"order-{number}",
     }
     return JobDraft(**usual | changes)

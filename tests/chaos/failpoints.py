@@ -89,6 +89,12 @@ EXPORT_STEPS: Final[dict[str, Failpoint]] = {
     "before a page is kept": Failpoint(*_CLAIMS, "append_follower_page", "before"),
     "after a page is kept": Failpoint(*_CLAIMS, "append_follower_page", "after"),
 }
+_OPERATIONS: Final = ("service.operations.store", ("Operations",))
+#: Steps of an operation on many jobs.
+OPERATION_STEPS: Final[dict[str, Failpoint]] = {
+    "before some of many are done": Failpoint(*_OPERATIONS, "advance", "before"),
+    "after some of many are done": Failpoint(*_OPERATIONS, "advance", "after"),
+}
 WEB_STEPS: Final[dict[str, Failpoint]] = {
     "before accept": Failpoint("service.jobs.ledger", ("Ledger",), "accept", "before"),
     "after accept": Failpoint("service.jobs.ledger", ("Ledger",), "accept", "after"),

@@ -7,6 +7,7 @@ from tests.chaos.failpoints import (
     EXPORT_STEPS,
     FETCH_STEPS,
     LOGIN_STEPS,
+    OPERATION_STEPS,
     PHOTO_STEPS,
     WORKER_STEPS,
     wrap_steps,
@@ -16,4 +17,4 @@ from tests.chaos.logins import mark_logins
 __all__ = ["broker"]
 
 mark_logins()
-wrap_steps(WORKER_STEPS | LOGIN_STEPS | PHOTO_STEPS | FETCH_STEPS | EXPORT_STEPS)
+wrap_steps(WORKER_STEPS | LOGIN_STEPS | PHOTO_STEPS | FETCH_STEPS | EXPORT_STEPS | OPERATION_STEPS)

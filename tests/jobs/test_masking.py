@@ -22,6 +22,7 @@ MASKED = {"masked": True}
             {"error": {"code": "x", "message": "no jenny"}},
             {"error": {"code": "x", "message": "***"}},
         ),
+        ({"photo": {"sha256": "a", "width": 1}}, {"photo": {"sha256": "***", "width": 1}}),
         ({"message": "sent now"}, {"message": "sent now"}),
         ({"thread": {"id": "1", "url": "https://x/1"}}, {"thread": {"id": "***", "url": "***"}}),
         (

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from service.jobs.consistency_check import ConsistencyCheck
 from service.jobs.consistency_problems import Defect
-from service.jobs.lua.hash_encoding import BLANK, MOST_PIECES
+from service.jobs.lua.hash_encoding import BLANK, PIECE
 from service.jobs.model import FINAL, FOLLOWER_KINDS, TRANSITIONS, Status, rate_limit_kind
 from tests.support.ledger import LedgerHarness
 
@@ -199,8 +199,10 @@ def _found_by(job: dict[str, str]) -> Iterator[str]:
 
 def _whole(job: dict[str, str], name: str) -> str:
     """The text of a field that may be stored in pieces."""
-    more = (job.get(f"{name}:{number}", "") for number in range(2, MOST_PIECES + 1))
-    return "".join((job[name], *more))
+    pieces = [job[name]]
+    while len(pieces[-1]) == PIECE:
+        pieces.append(job.get(f"{name}:{len(pieces) + 1}", ""))
+    return "".join(pieces)
 
 
 def _one_claim_an_account(view: _View) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""The OpenAPI document, and answers held against it."""
+"""The OpenAPI document, and answers held against it.
+
+`make openapi` writes it to docs/openapi.json.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ import functools
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import httpx
 import jsonschema_rs
 
 from service.app import create_api
+
+PATH: Final = Path(__file__).parents[2] / "docs" / "openapi.json"
 
 
 @functools.cache
@@ -32,7 +38,7 @@ def check_answer(response: httpx.Response) -> None:
     path, operation = find_operation(request.method, request.url.path)
     if operation is None or response.status_code == 405 or "Upgrade" in request.headers:
         return
-    documented = operation["responses"].get(str(response.status_code))
+    documented = find_response(operation, response.status_code)
     name = f"{request.method} {path} -> {response.status_code}"
     assert documented is not None, f"{name}: this status is not documented"
     media_type = response.headers.get("Content-Type", "").partition(";")[0]
@@ -44,6 +50,15 @@ def check_answer(response: httpx.Response) -> None:
         schema = content[media_type]["schema"]
         errors = list(_validator(str(schema), _Schema(schema)).iter_errors(_json(response)))
         assert not errors, f"{name}: " + "; ".join(_problem(error) for error in errors)
+
+
+def find_response(operation: Mapping[str, Any], status: int | str) -> Mapping[str, Any] | None:
+    """What an operation says of a status; None if it does not say anything."""
+    found: Mapping[str, Any] | None = operation["responses"].get(str(status))
+    if found is None or "$ref" not in found:
+        return found
+    shared: Mapping[str, Any] = document()["components"]["responses"]
+    return shared[found["$ref"].rpartition("/")[2]]  # type: ignore[no-any-return]
 
 
 def find_operation(method: str, path: str) -> tuple[str, Mapping[str, Any] | None]:
@@ -107,3 +122,12 @@ def _json(response: httpx.Response) -> Any:
 def _problem(error: Any) -> str:
     where = "/".join(str(part) for part in error.instance_path)
     return f"at {where or '(top)'}: {error.message}"
+
+
+def text() -> str:
+    """The document as docs/openapi.json has it."""
+    return json.dumps(document(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    PATH.write_text(text())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
 
 from actors.operations import run_operation
+from actors.runtime import Runtime
 from service.config.config import parse_config
 from tests.support.ledger import LedgerHarness
 from tests.support.runtime import make_runtime
@@ -26,19 +28,24 @@ def confirm(api: httpx.Client, planned: dict[str, Any], **more: Any) -> httpx.Re
     return api.post("/jobs:bulk", json={name: planned[name] for name in names} | more)
 
 
-def drive(ledger: LedgerHarness, operation_id: str, config: str = "") -> None:
+def drive(ledger: LedgerHarness, operation_id: str, config: str = "", workers: int = 1) -> None:
     """Do what a worker does with the operation's message.
 
     Parameters:
       ledger: The ledger, on whose event loop the worker works.
       operation_id: The operation.
       config: The worker's heliograph.toml; its rules are what a replay runs.
+      workers: How many do so at once.
     """
     runtime = make_runtime(ledger, rule_config=parse_config(config))
     try:
-        ledger.run(run_operation(runtime, operation_id))
+        ledger.run(_drive(runtime, operation_id, workers))
     finally:
         runtime.heartbeat.stop()
+
+
+async def _drive(runtime: Runtime, operation_id: str, workers: int) -> None:
+    await asyncio.gather(*(run_operation(runtime, operation_id) for _ in range(workers)))
 
 
 def plan_replay(api: httpx.Client, filter_: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -14,11 +14,13 @@ from service.jobs.model import Pausable
 class HoldDetails(Answer):
     """What Instagram said, as far as it is safe; null where it did not say."""
 
-    at: str | None = Field(description="Where: `login`, or the request that met it")
-    kind: str | None = Field(description="The kind of challenge")
+    at: str | None = Field(description="What met it: the `login`, or another `call`")
+    kind: str | None = Field(
+        description="The kind of challenge; `native`: only Instagram's app answers it"
+    )
     step: str | None = Field(description="The challenge's step")
     sent_to: str | None = Field(description="Where a code was sent, as Instagram masks it")
-    url: str | None = Field(description="Where it can be answered")
+    url: str | None = Field(description="Its page, without the query")
 
 
 class Hold(Answer):

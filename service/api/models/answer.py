@@ -13,6 +13,7 @@ Time = Annotated[
     ),
 ]
 
+_KEPT_NULL: Final = "(null)"
 #: For examples.
 JOB_ID: Final = "job_jegxacjdmuhgbwsjcg2fxbjjo5"
 
@@ -34,7 +35,29 @@ class Page(Answer):
 
 def example(**fields: Any) -> ConfigDict:
     """Return the configuration of an answer with an example of it."""
-    return ConfigDict(extra="forbid", json_schema_extra={"examples": [fields]})
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [keep_nulls(fields)]})
+
+
+#: Of an answer that extends one with an example, which would lack its fields.
+NO_EXAMPLE: Final = ConfigDict(json_schema_extra=None)
+
+
+def keep_nulls(value: Any) -> Any:
+    """Return an example whose nulls FastAPI does not drop; `restore_nulls` brings them back."""
+    return _replace(value, None, _KEPT_NULL)
+
+
+def restore_nulls(value: Any) -> Any:
+    """Return a document with the nulls of its examples."""
+    return _replace(value, _KEPT_NULL, None)
+
+
+def _replace(value: Any, old: Any, new: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _replace(each, old, new) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_replace(each, old, new) for each in value]
+    return new if value == old else value
 
 
 def shown_as(model: type[BaseModel]) -> dict[str, Any]:

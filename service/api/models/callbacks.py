@@ -49,12 +49,26 @@ class JobCallback(Answer):
     data: JobCallbackData
 
 
+class SaidOfHold(Answer):
+    """What Instagram said of a hold, as far as it is safe (see `HoldDetails`)."""
+
+    at: Literal["login", "call"]
+    kind: str = sometimes("The kind of challenge")
+    step: str = sometimes("The challenge's step")
+    sent_to: str = sometimes("Where a code was sent, as Instagram masks it")
+    url: str = sometimes("The challenge's page")
+
+
 class AccountCallbackData(Answer):
     """The account that needs a person, or no longer does."""
 
     account: str
     reason: str = Field(description="Why it is held, or what it was held for")
-    message: str = sometimes("What has happened and what to do; of `account.held` only")
+    message: str = sometimes("What has happened and what to do; of a hold for an error")
+    remedy: str = sometimes("What to do, with the requests to send; of the same")
+    accepts_code: bool = sometimes("Whether a verification code can end it; of the same")
+    job_id: str = sometimes("The job that met it; of the same")
+    instagram: SaidOfHold = sometimes("What Instagram said, if it said anything; of the same")
 
 
 class AccountCallback(Answer):

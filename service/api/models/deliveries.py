@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from service.api.models.answer import Answer, Page, Time, example
+from service.api.models.answer import NO_EXAMPLE, Answer, Page, Time, example
 from service.api.models.callbacks import Callback
 from service.deliveries.attempt_results import AttemptOutcome
 from service.deliveries.delivery_filter import DeliveryStatus
@@ -74,6 +74,8 @@ class DeliveryAttempt(Answer):
 
 class DeliveryDetail(Delivery):
     """One callback that is owed, with its payload and all attempts."""
+
+    model_config = NO_EXAMPLE
 
     payload: Callback | None = Field(description="What is sent; null when it is no longer kept")
     attempt_log: list[DeliveryAttempt]

@@ -14,8 +14,10 @@ class RuleNote(Answer):
     """What one rule made of an event."""
 
     rule: str
-    outcome: NoteOutcome
-    message: str | None = Field(description="Why it could not be evaluated, or filled in")
+    outcome: NoteOutcome = Field(
+        description="`rejected`: it matched, and its job ended at once because of its field"
+    )
+    message: str | None = Field(description="Why it could not be evaluated or filled in")
     code: str = sometimes("Of `rejected`: the code of the job's error")
 
 
@@ -58,6 +60,9 @@ class EventReplay(Answer):
     event_id: str
     jobs: list[str] = Field(description="The ids of all its jobs")
     created: list[str] = Field(description="Those that are new")
+    replaced: list[str] = Field(
+        description="Those that were rejected at creation, and have been filled in"
+    )
 
 
 class WebhookReceipt(Answer):

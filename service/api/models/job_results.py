@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from service.api.models.answer import Answer, Time, sometimes
+from service.api.models.reports import ReportResult
 from service.lookups.schemas import PostView, UserView
 
 #: As `service.jobs.model.INCOMPLETE_REASONS`.
@@ -60,6 +61,7 @@ class SettledResult(Answer):
     """A job that a person has settled, with what is known of its write."""
 
     settled: Settlement
+    thread_id: str = sometimes("The thread of a DM that is there, if it is known")
     client_context: str = sometimes("The write token of a DM that is there")
 
 
@@ -70,7 +72,8 @@ class DryRunResult(Answer):
 
 
 JobResult = (
-    PostView
+    ReportResult
+    | PostView
     | UserView
     | FollowerExportResult
     | SettledResult

@@ -8,8 +8,16 @@ from pydantic import Field
 
 from service.api.models.answer import JOB_ID, Answer, Page, Time, example, sometimes
 from service.api.models.deliveries import Delivery
-from service.api.models.job_parts import ExportProgress, JobError, JobPhoto, JobSource, JobWait
+from service.api.models.errors import ErrorDetail
+from service.api.models.job_parts import (
+    ExportProgress,
+    JobError,
+    JobPhoto,
+    JobSource,
+    JobWait,
+)
 from service.api.models.job_results import JobResult
+from service.api.models.reports import ReportSpec
 from service.jobs.model import Kind, Status
 
 JOB_EXAMPLE: Final = {
@@ -49,13 +57,13 @@ JOB_EXAMPLE: Final = {
 
 
 class Job(Answer):
-    """A DM, comment, lookup or follower export."""
+    """A DM, comment, lookup, follower export or report."""
 
     model_config = example(**JOB_EXAMPLE)
 
     id: str = Field(description="`job_` and 26 characters")
     kind: Kind
-    account: str = Field(description="The account that does it")
+    account: str | None = Field(description="The account that does it; null for a report")
     to: str | None = Field(
         description="A username, a user id in digits, or `@` and a username of digits"
     )
@@ -68,13 +76,14 @@ class Job(Answer):
     finished_at: Time | None
     erased_at: Time | None = Field(description="When what it said of a person was erased")
     attempts: int = Field(description="Attempts begun in this run")
-    run: int = Field(description="1, and one more with every retry by a person")
+    run: int = Field(description="1, and one more each time that a person retries or settles it")
     priority: int = Field(description="0 to 9; higher runs first")
     cancel_requested: bool
     dry_run: bool = Field(description="Everything but the write")
     photo: JobPhoto | None
     wait: JobWait | None = Field(description="While it is `waiting` or `held`")
     progress: ExportProgress = sometimes("How far it is; of a follower export only")
+    report: ReportSpec = sometimes("What it is about; of a report only")
     result: JobResult | None = Field(description="Once it has succeeded or was settled")
     error: JobError | None = Field(description="Once it has ended without success")
     callback: str | None = Field(description="The callback endpoint that its end is posted to")
@@ -86,6 +95,20 @@ class JobPage(Page):
     """Jobs, newest first."""
 
     items: list[Job]
+
+
+class ListedJob(Answer):
+    """What became of one job of a list."""
+
+    status: int = Field(description="202 if it was created, else the status of its error")
+    job: Job | None
+    error: ErrorDetail | None
+
+
+class CreatedJobs(Answer):
+    """What became of each job of a list, in its order."""
+
+    items: list[ListedJob]
 
 
 class TimelineEntry(Answer):

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from service.api.models.answer import Answer, Page, Time, sometimes
+from service.api.models.answer import NO_EXAMPLE, Answer, Page, Time, sometimes
 from service.api.models.audit import AuditEntry
 from service.api.models.deliveries import DeliveryDetail
 from service.api.models.jobs import Job, TimelineEntry
@@ -36,6 +36,8 @@ class KeptUntil(Answer):
 
 class PersonJob(Job):
     """A job of the person, with everything that is kept with it."""
+
+    model_config = NO_EXAMPLE
 
     pk: str | None
     text: str | Unreadable | None = Field(description="null when it is no longer kept")

@@ -13,19 +13,20 @@ local which, limit = unpack(ARGV)
 local POSITIONS = {new = 'upto', again = 'again'}
 local position, missing = POSITIONS[which], 0
 
-local function index(id)
+local function add_entry(index, job)
+  missing = missing + redis.call('ZADD', index, job.seq, job.id)
+end
+
+-- What is broken is left to the doctor.
+local function check_job(id)
   local done, job = pcall(load_job, id)
-  if not done or not job or is_newer(job) then return end
-  local sound, indexes = pcall(job_indexes.added, job)
-  for _, each in ipairs(sound and indexes or {}) do
-    missing = missing + redis.call('ZADD', each, job.seq, id)
-  end
+  if done and job and not is_newer(job) then pcall(job_indexes.visit_added, job, add_entry) end
 end
 
 local after = redis.call('HGET', 'hg:indexed', position) or '0'
 local rows = redis.call('ZRANGE', 'hg:jobs', '(' .. after, '+inf', 'BYSCORE', 'LIMIT', 0, limit,
   'WITHSCORES')
-for i = 1, #rows, 2 do index(rows[i]) end
+for i = 1, #rows, 2 do check_job(rows[i]) end
 local looked, last = #rows / 2, rows[#rows]
 if which == 'again' and looked < tonumber(limit) then last = '0' end
 if last then redis.call('HSET', 'hg:indexed', position, last) end

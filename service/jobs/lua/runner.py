@@ -25,7 +25,7 @@ from service.jobs.lua.durability import (
     is_promise,
     not_durable_counter,
 )
-from service.redis.causes import note_change
+from service.redis.causes import NotDurable, note_change
 
 #: For how long a store that refused functions is not asked for them again: some allow none, and
 #: one that is out of memory takes no new ones.
@@ -142,6 +142,40 @@ class Scripts:
             if isinstance(reply, Exception):
                 raise reply from None
             return reply
+
+    async def send_all(self, calls: Sequence[tuple[Script, Sequence[Argument]]]) -> list[Any]:
+        """Run scripts in one round trip, each a step of its own; returns replies and errors."""
+        scripts = [script for script, _ in calls]
+        confirmation = self._confirmation.command(script.name for script in scripts)
+        async with self._client.pipeline(transaction=False) as pipe:
+            for script, args in calls:
+                pipe.execute_command(*self.protocol.command(script, args))
+            if confirmation is not None:
+                pipe.execute_command(*confirmation)
+            replies = await cast("Awaitable[list[Any]]", pipe.execute(raise_on_error=False))
+        if confirmation is not None:
+            *replies, confirmed = replies
+            replies = await self._check_durable(scripts, replies, confirmed)
+        return [
+            await self._load_and_run(*call) if is_unknown(reply) else reply
+            for call, reply in zip(calls, replies, strict=True)
+        ]
+
+    async def _load_and_run(self, script: Script, args: Sequence[Argument]) -> Any:
+        try:
+            return await self.send(script, args)
+        except (ResponseError, NotDurable) as error:
+            return error
+
+    async def run_all(self, calls: Sequence[ScriptCall[T]]) -> list[T | Exception]:
+        """Make calls in one round trip, in their order; returns what each says, or its error."""
+        replies = await self.send_all([(self.script(call.name), call.args) for call in calls])
+        if any(is_promise(call.name) for call in calls):
+            note_change()
+        return [
+            reply if isinstance(reply, Exception) else call.parse(reply)
+            for call, reply in zip(calls, replies, strict=True)
+        ]
 
     def script(self, name: str) -> Script:
         """The script of `name`.lua."""

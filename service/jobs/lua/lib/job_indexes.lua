@@ -6,6 +6,7 @@
 --   hg:who:{key}            a person (people.lua)
 -- An earlier release writes none by rule, source, code and metadata; index_jobs.lua does that for
 -- it. `upto` of hg:indexed is the seq up to which all jobs are in them.
+--- @include "clock"
 --- @include "batch"
 
 local job_indexes = {}
@@ -30,23 +31,31 @@ function job_indexes.number_of(text)
   return string.find(text, '^%-?%d[%d.eE+-]*$') and tonumber(text) or nil
 end
 
-local function is_short(text, most)
-  local _, characters = string.gsub(text, '[^\128-\191]', '')
-  return characters <= most
-end
-
--- Metadata may have a number where a query has a text: both lead to the same index.
-function job_indexes.metadata_index(key, text)
-  local number = job_indexes.number_of(text)
-  if number then text = string.format('%.17g', number) end
-  return 'hg:jobs:meta:' .. string.sub(redis.sha1hex(#key .. ':' .. key .. text), 1, 20)
+-- A number as text that is the same whatever it was written as.
+local function number_text(number)
+  local is_small = number > -2 ^ 53 and number < 2 ^ 53
+  if is_small and number % 1 == 0 then return digits(number) end
+  return string.format('%.17g', number)
 end
 
 -- The text of a plain value in metadata; nil for others.
 function job_indexes.plain_text(value)
   local kind = type(value)
   if kind == 'string' or kind == 'boolean' then return tostring(value) end
-  return kind == 'number' and string.format('%.17g', value) or nil
+  return kind == 'number' and number_text(value) or nil
+end
+
+-- Metadata may have a number where a query has a text: both lead to the same index.
+function job_indexes.metadata_index(key, text)
+  local number = job_indexes.number_of(text)
+  if number then text = number_text(number) end
+  return 'hg:jobs:meta:' .. string.sub(redis.sha1hex(#key .. ':' .. key .. text), 1, 20)
+end
+
+local function is_short(text, most)
+  if #text <= most then return true end
+  local _, characters = string.gsub(text, '[^\128-\191]', '')
+  return characters <= most
 end
 
 -- An object of a job's metadata, in which nobody vouches for anything but that it is JSON.
@@ -55,41 +64,48 @@ local function metadata_of(job)
   return done and type(metadata) == 'table' and metadata or {}
 end
 
--- The keys of plain and short values, in the order in which metadata has them.
-local function plain_keys(json, metadata)
-  local keys, places = {}, {}
-  for key, value in pairs(metadata) do
-    local text = type(key) == 'string' and job_indexes.plain_text(value)
-    if text and is_short(key, LONGEST_KEY) and is_short(text, LONGEST_VALUE) then
-      keys[#keys + 1] = key
-      places[key] = string.find(json, '"' .. key .. '":', 1, true) or #json
-    end
+-- Sorts keys by where metadata has them.
+local function sort_keys(keys, json)
+  local places = {}
+  for _, key in ipairs(keys) do
+    places[key] = string.find(json, '"' .. key .. '":', 1, true) or #json
   end
   table.sort(keys, function(a, b)
     if places[a] ~= places[b] then return places[a] < places[b] end
     return a < b
   end)
-  return keys
 end
 
--- The entries by which a job is found.
-function job_indexes.indexed_metadata(job)
-  local indexed = {}
-  if job.metadata == '' then return indexed end
-  local metadata = metadata_of(job)
-  for i, key in ipairs(plain_keys(job.metadata, metadata)) do
-    if i > MOST_ENTRIES then break end
-    indexed[key] = metadata[key]
+-- The keys by which a job is found, and the texts of all plain and short values.
+local function indexed_entries(job)
+  local keys, texts = {}, {}
+  for key, value in pairs(metadata_of(job)) do
+    local text = type(key) == 'string' and job_indexes.plain_text(value)
+    if text and is_short(key, LONGEST_KEY) and is_short(text, LONGEST_VALUE) then
+      keys[#keys + 1], texts[key] = key, text
+    end
   end
+  if #keys > MOST_ENTRIES then sort_keys(keys, job.metadata) end
+  return keys, texts
+end
+
+-- The values by which a job is found, by their keys.
+function job_indexes.indexed_metadata(job)
+  local indexed, metadata = {}, metadata_of(job)
+  local keys = indexed_entries(job)
+  for i = 1, math.min(#keys, MOST_ENTRIES) do indexed[keys[i]] = metadata[keys[i]] end
   return indexed
 end
 
-local function metadata_indexes(job)
-  local indexes = {}
-  for key, value in pairs(job_indexes.indexed_metadata(job)) do
-    indexes[#indexes + 1] = job_indexes.metadata_index(key, job_indexes.plain_text(value))
+-- The functions below call `visit(index, job, more)` for each index: a list of them, made for each
+-- new job, would take Lua longer than the rest.
+
+local function visit_metadata(job, visit, more)
+  if job.metadata == '' then return end
+  local keys, texts = indexed_entries(job)
+  for i = 1, math.min(#keys, MOST_ENTRIES) do
+    visit(job_indexes.metadata_index(keys[i], texts[keys[i]]), job, more)
   end
-  return indexes
 end
 
 -- What created a job, from the JSON that a process has written: a quote within a text is escaped.
@@ -100,20 +116,21 @@ function job_indexes.source_of(job) return string.match(job.source, '"source":"(
 function job_indexes.code_of(job) return string.match(job.error, '"code":"([^"]*)"') end
 
 -- The indexes by what created a job and what its caller has said of it.
-local function origin_indexes(job)
-  local indexes = metadata_indexes(job)
+local function visit_origin(job, visit, more)
   local rule, source = job_indexes.rule_of(job), job_indexes.source_of(job)
-  if rule then indexes[#indexes + 1] = 'hg:jobs:rule:' .. rule end
-  if source then indexes[#indexes + 1] = 'hg:jobs:source:' .. source end
-  return indexes
+  if rule then visit('hg:jobs:rule:' .. rule, job, more) end
+  if source then visit('hg:jobs:source:' .. source, job, more) end
+  visit_metadata(job, visit, more)
 end
 
 -- The indexes that an earlier release does not write.
-function job_indexes.added(job)
-  local indexes, code = origin_indexes(job), job_indexes.code_of(job)
-  if code then indexes[#indexes + 1] = code_index(code) end
-  return indexes
+function job_indexes.visit_added(job, visit, more)
+  local code = job_indexes.code_of(job)
+  visit_origin(job, visit, more)
+  if code then visit(code_index(code), job, more) end
 end
+
+local function append(index, _, indexes) indexes[#indexes + 1] = index end
 
 -- The indexes that every release writes.
 function job_indexes.first(job)
@@ -126,14 +143,16 @@ end
 -- All indexes that list a job.
 local function lists_of(job)
   local indexes = job_indexes.first(job)
-  for _, index in ipairs(job_indexes.added(job)) do indexes[#indexes + 1] = index end
+  job_indexes.visit_added(job, append, indexes)
   return indexes
 end
 
+local function list_job(index, job) add_to_index(index, job.seq, job.id) end
+
+local function unlist_job(index, job) redis.call('ZREM', index, job.id) end
+
 -- Lists a new job by what created it.
-function job_indexes.index_origin(job)
-  for _, index in ipairs(origin_indexes(job)) do add_to_index(index, job.seq, job.id) end
-end
+function job_indexes.index_origin(job) visit_origin(job, list_job) end
 
 -- Moves a job between the indexes of fields that are about to change; called before they do.
 function job_indexes.reindex(job, fields)
@@ -143,7 +162,7 @@ function job_indexes.reindex(job, fields)
     if after then add_to_index(code_index(after), job.seq, job.id) end
   end
   if fields.metadata and fields.metadata ~= job.metadata then
-    for _, index in ipairs(metadata_indexes(job)) do redis.call('ZREM', index, job.id) end
-    for _, index in ipairs(metadata_indexes(fields)) do add_to_index(index, job.seq, job.id) end
+    visit_metadata(job, unlist_job)
+    visit_metadata({id = job.id, seq = job.seq, metadata = fields.metadata}, list_job)
   end
 end
