@@ -55,7 +55,8 @@ do
   -- The newest `most` entries of several indexes, which have no member in common.
   local function newest_of(group, from, to, most)
     local function read(index)
-      return redis.call('ZREVRANGEBYSCORE', index, from, to, 'WITHSCORES', 'LIMIT', 0, most)
+      return redis.call('ZRANGE', index, from, to, 'BYSCORE', 'REV', 'LIMIT', 0, most,
+        'WITHSCORES')
     end
     if #group == 1 then return read(group[1]) end
     local entries, flat = {}, {}
