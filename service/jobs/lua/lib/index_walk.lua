@@ -1,10 +1,8 @@
 -- Walks indexes (zsets seq -> member) from the newest entry down, a bounded number of entries.
 
-local index_walk = {}
+-- RECORD_EFFORT: what it takes to compare a record, in entries of an index.
+local index_walk = {RECORD_EFFORT = 4}
 do
-  -- What it takes to compare a record, in entries of an index.
-  index_walk.RECORD_EFFORT = 4
-
   -- Entries read at once.
   local CHUNK = 100
 
