@@ -15,6 +15,7 @@ from service.accounts.controls import AccountControls
 from service.config.pacing import PACE_KINDS, Pacing
 from service.deliveries.store import Deliveries
 from service.events.event_finder import EventFinder
+from service.jobs.audit_log import AuditLog
 from service.jobs.claims import Claim, Claims
 from service.jobs.job_finder import JobFinder
 from service.jobs.ledger import Ledger
@@ -63,6 +64,7 @@ class TypicalDms:
         self.claims = Claims(client, script_config, CIPHER)
         self.deliveries = Deliveries(client, script_config)
         self.queries = JobQueries(client, script_config, CIPHER)
+        self.audit = AuditLog(client, script_config)
         self.events = EventFinder(client, script_config, self.queries)
         self.finder = JobFinder(client, script_config, self.queries)
         self.controls = AccountControls(client, script_config)
