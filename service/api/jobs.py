@@ -89,6 +89,8 @@ async def list_jobs(
     A page may have fewer jobs than `limit`, even none, although more follow: go on while `next` is
     not null.
     """
+    if job_filter.tells_of_people:
+        caller.require_people()
     own = job_filter.within(caller.key.accounts)
     return page_response(
         await services.job_finder.page(own, cursor=parse_cursor(cursor), limit=limit)

@@ -84,6 +84,7 @@ _TAGS: Final = {
     "accounts": "The Instagram accounts that act",
     "suppressions": "Whom not to write to",
     "people": "What is kept about a person",
+    "operations": "Many jobs or events at once",
     "stats": "How much went out, and what failed",
     "health": "For platforms and monitoring",
     "callbacks": "What is sent to callback endpoints",

@@ -22,7 +22,8 @@ from service.stats.summary import GroupBy
 router = APIRouter(tags=["stats"])
 
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    202: shown_as(Job),
+    202: {**shown_as(Job), "description": "The report's job"},
+    403: {"description": "The key may not create jobs, or is bound to accounts (`forbidden`)"},
     422: {"description": "A field is invalid; the message names it (`invalid_request`)"},
 }
 

@@ -53,6 +53,11 @@ class JobFilter:
         """The same, but only jobs of some accounts; None for all."""
         return self if accounts is None else replace(self, bound_to=tuple(sorted(accounts)))
 
+    @property
+    def tells_of_people(self) -> bool:
+        """Whether what is found tells something that jobs do not show to everybody."""
+        return self.to is not None or bool(self.metadata)
+
     def query(self) -> dict[str, Any]:
         """What find_jobs.lua is told of it; `to` and `event_id` have to be looked up first."""
         asked = {

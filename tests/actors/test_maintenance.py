@@ -84,16 +84,19 @@ def test_a_job_that_nothing_would_wake_is_rescued_and_logged(
     assert ledger.status(job_id) is Status.QUEUED
 
 
-def test_retention_lists_jobs_of_an_older_release_under_their_persons(
+def test_a_rescue_lists_jobs_of_an_older_release_under_their_persons_and_in_all_indexes(
     ledger: LedgerHarness, runtime: Runtime
 ) -> None:
     job_id = ledger.add_job()
     ledger.store.hdel(f"hg:job:{job_id}", "who")
     [index] = ledger.store.keys("hg:who:*")
-    ledger.store.delete(index)
+    ledger.store.delete(index, "hg:jobs:rule:thank-you")
 
     with capture_logs() as logs:
         run(ledger, maintenance.rescue, runtime, None)
 
     assert ledger.store.zrange(index, 0, -1) == [job_id.encode()]
-    assert [(line["event"], line["under_persons"]) for line in logs] == [("listed jobs", 1)]
+    assert ledger.store.zrange("hg:jobs:rule:thank-you", 0, -1) == [job_id.encode()]
+    assert [(line["event"], line["under_persons"], line["in_indexes"]) for line in logs] == [
+        ("listed jobs", 1, 1)
+    ]

@@ -153,6 +153,12 @@ def test_the_rows_of_an_export_consist_of_people(
     assert reader.get(f"/jobs/{export}").json()["to"] == MASK
 
 
+@pytest.mark.parametrize("query", ["to=some.handle", "metadata[order]=1"])
+def test_a_reader_cannot_ask_which_jobs_are_about_whom(reader: httpx.Client, query: str) -> None:
+    assert reader.get(f"/jobs?{query}").status_code == 403
+    assert reader.get("/jobs?rule=thank-you").status_code == 200
+
+
 def test_a_reader_that_knows_a_handle_may_ask_whether_it_is_suppressed(
     reader: httpx.Client, names: dict[str, str]
 ) -> None:

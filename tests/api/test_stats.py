@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from service.jobs.model import Failure, JobDraft, Status
+from service.jobs.model import Failure, JobDraft, SettledAs, Status
 from tests.support.job_states import job_in
 from tests.support.ledger import DAY, HOUR, SECOND, LedgerHarness
 from tests.support.web import WebHarness
@@ -142,6 +142,41 @@ def test_each_run_of_a_retried_job_counts(web: WebHarness, ledger: LedgerHarness
     assert (total["sent"], total["failed"]["total"]) == (1, 1)
     # The time until a person decided is nobody's waiting time.
     assert total["wait_seconds"]["p50"] is None
+
+
+@pytest.mark.parametrize(("settled_as", "numbers"), [("sent", (1, 0, 0)), ("not_sent", (0, 1, 0))])
+def test_an_uncertain_job_that_is_settled_counts_as_a_person_says(
+    web: WebHarness, ledger: LedgerHarness, settled_as: SettledAs, numbers: tuple[int, int, int]
+) -> None:
+    job_id = job_in(ledger, Status.UNCERTAIN)
+    assert stats(web)["total"]["uncertain"] == 1
+
+    for _ in range(2):  # the same again changes nothing
+        assert ledger.run(ledger.core.settle(job_id, settled_as, "api:test", note=None)) == "ok"
+
+    total = stats(web)["total"]
+    assert (total["sent"], total["failed"]["total"], total["uncertain"]) == numbers
+
+
+def test_a_job_that_an_older_release_left_uncertain_is_not_taken_back(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id = job_in(ledger, Status.UNCERTAIN)
+    for key in ledger.store.keys("hg:stats:*"):
+        ledger.store.delete(key)
+
+    assert ledger.run(ledger.core.settle(job_id, "sent", "api:test", note=None)) == "ok"
+    total = stats(web)["total"]
+    assert (total["sent"], total["uncertain"]) == (1, 0)
+
+
+def test_erasing_a_person_changes_no_number(web: WebHarness, ledger: LedgerHarness) -> None:
+    job_in(ledger, Status.FAILED, to="some.handle")
+    before = stats(web)
+
+    assert web.api.delete("/people/some.handle").status_code == 200
+    assert stats(web) == before
+    assert not [key for key in ledger.store.keys("hg:stats:*") if b"some" in key]
 
 
 def test_lookups_are_counted_apart(web: WebHarness, ledger: LedgerHarness) -> None:

@@ -25,6 +25,8 @@ ACCOUNTS: Final = 200
 BUSY: Final = "account-all"
 #: The fewest jobs of each sort, so that each list has more than a page.
 LEAST: Final = 60
+#: What jobs of one sort have as metadata.
+METADATA: Final = {"campaign": "spring"}
 #: The age of the oldest job.
 _SPAN_MS: Final = 38 * DAY
 _CHUNK: Final = 2_000
@@ -46,7 +48,8 @@ async def _commented(shop: TypicalDms, account: str) -> str:
 
 
 async def _failed(shop: TypicalDms, account: str) -> str:
-    job_id = await shop.accept(0, account=account)
+    # No rule gives a job metadata, but callers do.
+    job_id = await shop.accept(0, account=account, metadata=METADATA)
     claim = await shop.claim(job_id, 0)
     await shop.intend(claim, 0)
     await shop.finish(claim, 0, Status.FAILED)

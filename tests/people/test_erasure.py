@@ -236,7 +236,7 @@ def test_an_erased_job_is_not_retried(ledger: LedgerHarness) -> None:
     ledger.finish(claim, Status.FAILED)
     erase(ledger)
 
-    assert ledger.run(ledger.core.retry(claim.id, "api:test")) == "empty"
+    assert ledger.run(ledger.core.retry(claim.id, "api:test")) == "erased"
     assert ledger.api_job(claim.id)["erased_at"] is not None
 
 

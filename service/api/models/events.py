@@ -14,8 +14,11 @@ class RuleNote(Answer):
     """What one rule made of an event."""
 
     rule: str
-    outcome: RuleOutcome
-    message: str | None = Field(description="Why it could not be evaluated")
+    outcome: RuleOutcome | Literal["rejected"] = Field(
+        description="`rejected`: it matched, and its job ended at once because of its field"
+    )
+    message: str | None = Field(description="Why it could not be evaluated or filled in")
+    code: str = sometimes("Of `rejected`: the code of the job's error")
 
 
 class Event(Answer):

@@ -9,7 +9,13 @@ from pydantic import Field
 from service.api.models.answer import JOB_ID, Answer, Page, Time, example, sometimes
 from service.api.models.deliveries import Delivery
 from service.api.models.errors import ErrorDetail
-from service.api.models.job_parts import ExportProgress, JobError, JobPhoto, JobSource, JobWait
+from service.api.models.job_parts import (
+    ExportProgress,
+    JobError,
+    JobPhoto,
+    JobSource,
+    JobWait,
+)
 from service.api.models.job_results import JobResult
 from service.api.models.reports import ReportSpec
 from service.jobs.model import Kind, Status

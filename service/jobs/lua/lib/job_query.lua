@@ -1,7 +1,7 @@
 -- What find_jobs.lua is asked for, compared with the records of jobs.
---   query: {statuses, account, bound_to (accounts), kind, rule, source, codes, metadata {key, text
---   pairs}, since, until (unix ms), person {asked, names, keys, listed_under}, ids}; what is not
---   asked for is nil
+--   query: {statuses, account, bound_to (accounts), kind, rule, source, codes,
+--   metadata {key, text pairs}, since, until (unix ms), person {asked, names, keys, listed_under},
+--   ids}; what is not asked for is nil
 --- @include "records"
 --- @include "job_indexes"
 --- @include "suppression"

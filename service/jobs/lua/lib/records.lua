@@ -26,6 +26,10 @@
 --   hg:jobphoto:{id}             the JPEG that it sends, encrypted, until it ends; expires at the
 --                                latest
 --   hg:jobs, hg:jobs:status:{s}, hg:jobs:account:{a}, hg:jobs:kind:{k}    zsets seq -> job id
+--   hg:jobs:rule:{r}, hg:jobs:source:{s}, hg:jobs:code:{c}, hg:jobs:meta:{hash}    the same; what
+--                                only newer releases write (job_indexes.lua)
+--   hg:indexed                   hash: upto (all jobs with a smaller seq are in those four), again
+--                                (where the round over all jobs is; index_jobs.lua)
 --   hg:jobevents:{id}            set: source:id of further events that list it; expires
 --   hg:traces:{key}              set: caches that show this person; expires (people.lua)
 --   hg:people                    hash: up to which seq jobs are known to be listed under their
