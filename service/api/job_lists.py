@@ -40,8 +40,8 @@ def _form(body: object) -> str:
     return _MANY if isinstance(body, list) else _ONE
 
 
-#: One job, or a list of jobs, each of which is checked by itself. The document describes the list in
-#: words: clients that are generated cannot send a body that is one or the other.
+#: One job, or a list of jobs, each of which is checked by itself. The document describes the list
+#: in words: clients that are generated cannot send a body that is one or the other.
 JobBody = Annotated[
     Annotated[JobRequest, Tag(_ONE)]
     | Annotated[

@@ -76,7 +76,6 @@ _OF_BODIES: Final = ("408", "413", "415")
 _TAGS: Final = {
     "webhooks": "Where senders deliver their events",
     "jobs": "DMs and comments: create, find, follow, change; what was decided about them",
-    "operations": "One action on many jobs or events",
     "live": "Changes of jobs as they happen",
     "lookups": "Profiles, posts and follower exports",
     "events": "What webhooks have reported",
