@@ -9,7 +9,7 @@ from service.jobs.model import Status
 from service.redis.client import async_client
 from tests.support.encryption import CIPHER
 from tests.support.invariants import audit
-from tests.support.ledger import SECOND, TIMES, LedgerHarness, open_ledger
+from tests.support.ledger import RESULT, SECOND, TIMES, LedgerHarness, open_ledger
 
 
 def test_a_claim_returns_the_text_and_changes_the_status(ledger: LedgerHarness) -> None:
@@ -91,7 +91,7 @@ def test_a_job_takes_a_claim_an_intent_and_a_finish(ledger: LedgerHarness) -> No
     assert ledger.finish(claim)
 
     record = ledger.record(job_id)
-    assert (record.status, record.result) == (Status.SUCCEEDED, {"message_id": "m1"})
+    assert (record.status, record.result) == (Status.SUCCEEDED, RESULT)
     assert (record.pk, record.context) == ("314159", "token")
     assert ledger.statuses(job_id) == ["queued", "running", "sending", "succeeded"]
     assert audit(ledger) == []

@@ -8,8 +8,8 @@
 -- Keeps  reads only.
 --- @include "deliveries"
 --- @include "index_walk"
-local query, cursor, limit, effort = cjson.decode(ARGV[1]), ARGV[2], tonumber(ARGV[3]),
-  tonumber(ARGV[4])
+local query, cursor, limit, effort = unpack(ARGV)
+query, limit, effort = cjson.decode(query), tonumber(limit), tonumber(effort)
 local STATUSES = {'pending', 'delivering', 'failed', 'delivered'}
 
 -- The statuses that can meet the query: what is delivered has no failure in its last attempt.

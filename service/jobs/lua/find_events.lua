@@ -8,8 +8,8 @@
 -- Keeps  reads only.
 --- @include "event_indexes"
 --- @include "index_walk"
-local query, cursor, limit, effort = cjson.decode(ARGV[1]), ARGV[2], tonumber(ARGV[3]),
-  tonumber(ARGV[4])
+local query, cursor, limit, effort = unpack(ARGV)
+query, limit, effort = cjson.decode(query), tonumber(limit), tonumber(effort)
 
 local statuses = query.statuses and index_walk.set_of(query.statuses)
 

@@ -6,7 +6,8 @@
 --- @include "records"
 --- @include "event_indexes"
 local added = 0
-for _, member in ipairs(ARGV) do
+for i = 1, #ARGV do
+  local member = ARGV[i]
   local event = load_hash('hg:event:' .. member)
   if event and not is_newer(event) then
     local before = added

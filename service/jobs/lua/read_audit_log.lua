@@ -6,8 +6,8 @@
 -- Reply  {1 when the log ends here else 0, id of the last entry looked at or '',
 --        {{id, {name, value ...}} ...}}
 -- Keeps  reads only.
-local query, newest, oldest = cjson.decode(ARGV[1]), ARGV[2], ARGV[3]
-local effort, limit = tonumber(ARGV[4]), tonumber(ARGV[5])
+local query, newest, oldest, effort, limit = unpack(ARGV)
+query, effort, limit = cjson.decode(query), tonumber(effort), tonumber(limit)
 -- Entries read at once.
 local CHUNK = 100
 local found, last = {}, ''

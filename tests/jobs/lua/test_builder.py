@@ -22,7 +22,7 @@ FILES = {
 SCRIPTS = [path.stem for path in SCRIPT_FILES]
 _CALLED = re.compile(r"(?<![\w.:])([a-z_]\w*)\(")
 _DECLARED = re.compile(
-    r"local function (\w+)\(([^)]*)\)|function\(([^)]*)\)|local ([\w, ]+)|for ([\w, ]+) in"
+    r"local function (\w+)\(([^)]*)\)|function ?[\w.]*\(([^)]*)\)|local ([\w, ]+)|for ([\w, ]+) in"
 )
 #: Built into Lua and Redis, and keywords that may precede a bracket.
 _BUILT_IN = frozenset(

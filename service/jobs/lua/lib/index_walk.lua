@@ -1,10 +1,8 @@
 -- Walks indexes (zsets seq -> member) from the newest entry down, a bounded number of entries.
 
-local index_walk = {}
+-- RECORD_EFFORT: what it takes to compare a record, in entries of an index.
+local index_walk = {RECORD_EFFORT = 4}
 do
-  -- What it takes to compare a record, in entries of an index.
-  index_walk.RECORD_EFFORT = 4
-
   -- Entries read at once.
   local CHUNK = 100
 
@@ -55,7 +53,8 @@ do
   -- The newest `most` entries of several indexes, which have no member in common.
   local function newest_of(group, from, to, most)
     local function read(index)
-      return redis.call('ZREVRANGEBYSCORE', index, from, to, 'WITHSCORES', 'LIMIT', 0, most)
+      return redis.call('ZRANGE', index, from, to, 'BYSCORE', 'REV', 'LIMIT', 0, most,
+        'WITHSCORES')
     end
     if #group == 1 then return read(group[1]) end
     local entries, flat = {}, {}
