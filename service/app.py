@@ -51,8 +51,9 @@ from service.http import errors
 from service.http.body_limit import BodyLimitMiddleware
 from service.http.connections import CONNECTIONS
 from service.http.encoded_slashes import EncodedSlashMiddleware
+from service.http.head_requests import HeadMiddleware
+from service.http.request_ids import RequestIdMiddleware
 from service.jobs.durability_check import warn_unless_durable
-from service.logging.context import clear_ids
 from service.process.garbage_collection import collect_less_often, freeze_gc
 from service.process.shutdown_signals import on_shutdown_signal
 from service.redis.causes import forget_changes
@@ -147,16 +148,18 @@ def create_app(
     routes = [route for module in ROUTERS for route in module.router.routes]
     app.add_middleware(MaskingMiddleware)
     app.add_middleware(BodyLimitMiddleware, seconds=settings.body_seconds)
-    app.add_middleware(LogContextMiddleware)
+    app.add_middleware(ChangesMiddleware)
     app.add_middleware(CachedLookupMiddleware)
     app.add_middleware(EncodedSlashMiddleware, routes=routes)
     errors.register_error_handlers(app)
     register_store_errors(app)
+    app.add_middleware(HeadMiddleware)
+    app.add_middleware(RequestIdMiddleware)  # around all others: errors have the id, too
     return WebhookFastPath(app)
 
 
-class LogContextMiddleware:
-    """Clears what the previous request of the connection has left in the context.
+class ChangesMiddleware:
+    """Forgets what the previous request of the connection has changed in the store.
 
     Parameters:
       app: The wrapped application.
@@ -166,6 +169,5 @@ class LogContextMiddleware:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        clear_ids()
         forget_changes()
         await self._app(scope, receive, send)

@@ -18,6 +18,8 @@ from service.api.masking import mask_answer
 from service.credentials.api_keys import ApiKey, KeyScope
 from service.dependencies import AppServices, get_services
 from service.http.client_address import client_address
+from service.http.failed_authentication import MAX_FAILURES, WINDOW_SECONDS
+from service.http.rate_limit_headers import rate_limit_headers
 
 _bearer = HTTPBearer(auto_error=False, description="One of API_KEYS")
 
@@ -115,7 +117,12 @@ def _refuse(connection: HTTPConnection, key: str = "KEY") -> NoReturn:
             429,
             f"Too many wrong keys came from your address: try again in {retry_after} seconds,"
             " or send a right one at any time.",
-            headers={"Retry-After": str(retry_after)},
+            headers=rate_limit_headers(
+                "failed-authentication",
+                retry_after,
+                quota=MAX_FAILURES,
+                window=round(WINDOW_SECONDS),
+            ),
         )
     raise HTTPException(
         401,

@@ -1,55 +1,75 @@
-"""The documentation: the OpenAPI document, and pages that show it.
+"""The documentation: the OpenAPI document, and Swagger UI, which shows it.
 
-A policy lets the pages load what they need and nothing else.
+The page needs no network but this service, and its policy allows no other: its scripts and styles
+are files of this package (swagger_ui/README.md).
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
+from functools import cache
+from importlib.resources import files
 from typing import Final
 
 from fastapi import APIRouter, Request
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from starlette.responses import HTMLResponse, JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from service.http.errors import ApiError
 
 router = APIRouter(include_in_schema=False)
 
-_OPENAPI_URL: Final = "/openapi.json"
-_TITLE: Final = "Heliograph"
-_INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+_MEDIA_TYPES: Final = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "start.js": "text/javascript",
+}
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Heliograph</title>
+<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/assets/swagger-ui-bundle.js"></script>
+<script src="/docs/assets/start.js"></script>
+</body>
+</html>
+"""
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
-@router.get(_OPENAPI_URL)
+@router.get("/openapi.json")
 async def show_openapi(request: Request) -> JSONResponse:
-    """The OpenAPI document, which FastAPI builds once."""
+    """The OpenAPI document, which is made once."""
     return JSONResponse(request.app.openapi())
 
 
 @router.get("/docs")
-async def show_swagger_ui() -> HTMLResponse:
+async def show_docs() -> HTMLResponse:
     """The API's documentation, from which requests can be sent."""
-    return _with_policy(get_swagger_ui_html(openapi_url=_OPENAPI_URL, title=_TITLE))
+    return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _POLICY})
+
+
+@router.get("/docs/assets/{name}")
+async def show_docs_asset(name: str) -> Response:
+    """A script or style of the page."""
+    if name not in _MEDIA_TYPES:
+        raise ApiError(404, "not_found", "The documentation has no such file.")
+    headers = {"Cache-Control": "public, max-age=3600"}
+    return Response(_asset(name), media_type=_MEDIA_TYPES[name], headers=headers)
 
 
 @router.get("/redoc")
-async def show_redoc() -> HTMLResponse:
-    """The API's documentation, to read."""
-    page = get_redoc_html(openapi_url=_OPENAPI_URL, title=_TITLE, with_google_fonts=False)
-    return _with_policy(page)
+async def redirect_to_docs() -> Response:
+    """Where earlier releases had a second page."""
+    return RedirectResponse("/docs", 308)
 
 
-def _with_policy(page: HTMLResponse) -> HTMLResponse:
-    scripts = _INLINE_SCRIPT.findall(bytes(page.body).decode())
-    hashes = (base64.b64encode(hashlib.sha256(each.encode()).digest()) for each in scripts)
-    sources = " ".join(["https://cdn.jsdelivr.net", *(f"'sha256-{h.decode()}'" for h in hashes)])
-    page.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; script-src {sources};"
-        # Both pages write their styles themselves.
-        " style-src https://cdn.jsdelivr.net 'unsafe-inline';"
-        " img-src 'self' https://fastapi.tiangolo.com https://cdn.redoc.ly data:;"
-        " connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none';"
-        " frame-ancestors 'none'"
-    )
-    return page
+@cache
+def _asset(name: str) -> bytes:
+    return files(__package__).joinpath("swagger_ui", name).read_bytes()

@@ -21,6 +21,14 @@ IdempotencyKey = Annotated[
 ]
 
 
+#: Of a response with a job that was created.
+CREATED_HEADERS: Final = {
+    "Location": {"description": "The job", "schema": {"type": "string"}},
+    "Idempotent-Replayed": {
+        "description": "`true`: an earlier request with the same key has created the job",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+}
 CONFLICT: Final = {"description": "The key was used with another request (`idempotency_conflict`)"}
 
 
@@ -37,7 +45,7 @@ async def create_job_once(
     Parameters:
       services: The services of the process.
       draft: The job.
-      response: Its Location header is set.
+      response: Gets CREATED_HEADERS.
       caller: Who sends the request.
       idempotency_key: Chosen by the caller; None for none.
       request: Identifies the request: two requests are the same if this is equal.
@@ -56,6 +64,8 @@ async def create_job_once(
     if made.outcome == "conflict":
         raise conflict(made.job_id)
     response.headers["Location"] = f"/jobs/{made.job_id}"
+    if made.outcome == "repeated":
+        response.headers["Idempotent-Replayed"] = "true"
     job = await services.jobs.job(made.job_id)
     assert job is not None  # noqa: S101 - it was just created
     return job

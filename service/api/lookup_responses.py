@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from service.http.rate_limit_headers import rate_limit_headers
 from service.lookups.service import ENDED, Found, LookupAnswer, NotFound, Pending
 from service.lookups.shared_cache import Unavailable
 from service.time_formats.timestamps import rfc3339
@@ -146,14 +147,16 @@ def _unavailable(unavailable: Unavailable) -> LookupFailure:
             since=rfc3339(unavailable.since_ms),
         )
     message = "All accounts that do lookups are rate limited or cooling down until `until`."
-    return _retry_later(
+    seconds = max(1, math.ceil(unavailable.seconds))
+    limited = _retry_later(
         429,
-        max(1, math.ceil(unavailable.seconds)),
+        seconds,
         code="rate_limited",
         message=message,
         reason=unavailable.reason,
         until=rfc3339(unavailable.until_ms),
     )
+    return replace(limited, headers=rate_limit_headers(unavailable.reason, seconds))
 
 
 def _retry_later(status: int, seconds: int, **error: Any) -> LookupFailure:

@@ -16,6 +16,17 @@ _PLACEHOLDER: Final = "default"
 DEFAULT_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {_PLACEHOLDER: {"model": ErrorBody}}
 
 
+#: Of a 429.
+_LIMIT_HEADERS: Final = {
+    name: {"description": description, "schema": {"type": "string"}}
+    for name, description in {
+        "Retry-After": "Seconds until a request may succeed",
+        "RateLimit": "The limit that is reached, what remains of it (0), and until when",
+        "RateLimit-Policy": "The limit's requests and its window in seconds, where it has these",
+    }.items()
+}
+
+
 def _error(description: str, code: str, message: str, **more: Any) -> dict[str, Any]:
     example = {"error": {"code": code, "message": message, **more}}
     content = {"application/json": {"schema": _SCHEMA, "example": example}}
@@ -58,7 +69,8 @@ _SHARED: Final = {
         "too_many_requests",
         "Too many wrong keys came from your address: try again in 31 seconds, or send a right one"
         " at any time.",
-    ),
+    )
+    | {"headers": _LIMIT_HEADERS},
     "500": _error(
         "A fault of the service", "internal_error", "Internal error; it has been logged."
     ),

@@ -23,7 +23,7 @@ from heliograph_client.api.jobs import (
     cancel_job, create_job, get_job, get_job_timeline, list_jobs, retry_job,
 )
 from heliograph_client.models import (
-    DmResult, ErrorBody, Job, JobPage, JobRequest, JobRequestKind, Status, Timeline,
+    DmResult, ErrorBody, Job, JobDetails, JobPage, JobRequest, JobRequestKind, Status, Timeline,
 )
 
 base, key, failed_id = sys.argv[1:]
@@ -43,7 +43,7 @@ def dm(text: str, delay_seconds: float | None = None) -> Job:
 made = dm("Thank you")
 assert dm("Thank you").id == made.id
 ended = get_job.sync(made.id, client=client, wait=20)
-assert isinstance(ended, Job) and ended.status is Status.SUCCEEDED, ended
+assert isinstance(ended, JobDetails) and ended.status is Status.SUCCEEDED, ended
 assert isinstance(ended.result, DmResult) and ended.result.message_id == "m1", ended
 assert ended.created_at is not None and ended.finished_at is not None
 assert ended.created_at < ended.finished_at

@@ -24,6 +24,7 @@ PUBLIC: Final = {
     "GET /readyz": "the same",
     "GET /metrics": "METRICS_KEY, where it is set",
     "GET /docs": "the same",
+    "GET /docs/assets/{name}": "the same",
     "GET /redoc": "the same",
     "GET /users/{username}/followers": "405: says that an export is started with POST",
     "GET /users/{username}/following": "the same",
