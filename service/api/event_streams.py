@@ -31,7 +31,9 @@ SHUTDOWN_RETRY_MS: Final = (1000, 5000)
 NORMAL_CLOSURE, SERVICE_RESTART = 1000, 1012
 
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-_KEEPALIVE: Final = b":\n\n"
+#: A line, and no blank one after it: httpx-sse makes an event of every blank line once it has
+#: received an id (`SSEDecoder` in src/httpx_sse/_decoders.py of florimondmanca/httpx-sse).
+_KEEPALIVE: Final = b":\n"
 
 _log = get_logger(__name__)
 
@@ -82,12 +84,12 @@ class EventStreamResponse(Response):
             event = {"type": "http.response.body", "body": body, "more_body": more}
             await _send_with_timeout(send(event), subscriber)
 
-        await write(b"retry: %d\n\n" % RETRY_MS)
+        await write(b"retry: %d\n" % RETRY_MS)
         async with aclosing(self._subscription.stream(subscriber)) as batches:
             async for batch in batches:
                 await write(b"".join(update.as_event for update in batch) or _KEEPALIVE)
         if subscriber.closed:
-            await write(b"retry: %d\n\n" % random.randint(*SHUTDOWN_RETRY_MS))
+            await write(b"retry: %d\n" % random.randint(*SHUTDOWN_RETRY_MS))
         await write(b"", more=False)
 
 

@@ -46,7 +46,7 @@ _OUTCOME: Final = {"result": {"message_id": "31000000000000000000000000000000001
 
 
 def _example(*messages: LiveUpdate) -> str:
-    return "retry: 1000\n\n" + b"".join(message.as_event for message in messages).decode()
+    return "retry: 1000\n" + b"".join(message.as_event for message in messages).decode()
 
 
 _JOB_EXAMPLE: Final = _example(
