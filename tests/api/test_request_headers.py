@@ -25,7 +25,7 @@ def names(response: httpx.Response) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", [*READS, "/docs", "/openapi.json", "/nope", "/jobs:preview"])
 def test_head_answers_as_get_does_without_a_body(web: WebHarness, path: str) -> None:
-    params = {"username": "x", "wait": 0} if path == "/users" else {}
+    params: dict[str, str | int] = {"username": "x", "wait": 0} if path == "/users" else {}
     path = re.sub(r"\{\w+\}", "x", path)
     if path in ("/users/x", "/posts/x"):
         params = {"wait": 0}

@@ -20,10 +20,6 @@ DM: dict[str, Any] = {
     "callback": "crm",
 }
 PK = "314159"
-ATTEMPT: dict[str, Any] = {
-    **{"at": "2026-11-20T10:26:50.702Z", "number": 1, "outcome": "delivered"},
-    **{"code": "http_200", "status": 200, "duration_ms": 3, "body": ""},
-}
 
 
 def uncertain(web: WebHarness, ledger: LedgerHarness, **changes: Any) -> str:
