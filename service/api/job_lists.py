@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import Response
 from pydantic import Discriminator, Field, SkipValidation, StrictStr, Tag, ValidationError
+from pydantic.json_schema import SkipJsonSchema
 
 from service.api.callers import Caller
 from service.api.job_drafts import build_draft
@@ -39,13 +40,15 @@ def _form(body: object) -> str:
     return _MANY if isinstance(body, list) else _ONE
 
 
-#: One job, or a list of jobs, each of which is checked by itself.
+#: One job, or a list of jobs, each of which is checked by itself. The document describes the list
+#: in words: clients that are generated cannot send a body that is one or the other.
 JobBody = Annotated[
     Annotated[JobRequest, Tag(_ONE)]
     | Annotated[
         list[SkipValidation[ListedJobRequest]],
         Field(min_length=1, max_length=MAX_JOBS),
         Tag(_MANY),
+        SkipJsonSchema(),
     ],
     Discriminator(_form),
 ]

@@ -60,9 +60,10 @@ async def create_job(
     services: Services,
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any]:
-    """Create a job, a DM or a comment; or up to 100 jobs, each with an outcome of its own.
+    """Create a job: a DM or a comment.
 
-    A list is answered with 200: what became of each job is in `items`, in its order.
+    The body may also be an array of 1 to 100 such objects, each with an optional `idempotency_key`.
+    It is answered with 200: what became of each job is in `items`, in its order.
     """
     if isinstance(body, list):
         return await create_jobs(services, body, response, caller, idempotency_key)

@@ -29,6 +29,9 @@ from service.templates.templates import (
 
 RuleOutcome = Literal["matched", "when_false", "when_error"]
 
+#: What the note of a rule says; `rejected`: it matched, but its job could not be filled in.
+NoteOutcome = Literal["matched", "rejected", "when_false", "when_error"]
+
 MAX_ONCE_KEY: Final = 500
 
 

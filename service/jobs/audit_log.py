@@ -25,7 +25,7 @@ from service.time_formats.timestamps import rfc3339
 KEY: Final = "hg:audit"
 #: Entries that one script call looks at, which blocks the store meanwhile, and the most calls for
 #: one page.
-EFFORT: Final = 500
+EFFORT: Final = 300
 MAX_CALLS: Final = 4
 #: The most entries of one step.
 _OF_ONE_STEP: Final = 500

@@ -19,7 +19,7 @@ from service.jobs.queries import JobQueries, Page
 #: Entries of indexes that one script call looks at, which blocks the store meanwhile, and the most
 #: calls for one page: a filter that hardly any of many jobs meet has pages with few of them.
 EFFORT: Final = 1_000
-MAX_CALLS: Final = 4
+MAX_CALLS: Final = 3
 
 
 @dataclass(frozen=True)

@@ -296,6 +296,8 @@ def _period(document: dict[str, Any]) -> str:
     if start.hour or end.hour:
         return f"{start:%d %b %Y %H:%M} to {end:%d %b %Y %H:%M}"
     last = end - timedelta(days=1)
+    if last == start:
+        return f"{start:%d %b %Y}"
     return f"{start:%d %b %Y} to {last:%d %b %Y}"
 
 

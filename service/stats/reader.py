@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -27,6 +28,9 @@ class StatsReader:
 
     def __init__(self, client: aredis.Redis) -> None:
         self._client = client
+        #: Held while a period is read: however many are asked for, a process reads one at a time,
+        #: so that what else it serves waits for one part of one period at most.
+        self.turn: Final = asyncio.Lock()
 
     async def now_ms(self) -> int:
         """The time of the store, by which everything is counted: Unix milliseconds."""

@@ -97,15 +97,20 @@ async def summarize(
       accounts: The only accounts to count; then callbacks, which belong to none, are left out.
     """
     summary = Summary(period, accounts)
+    async with reader.turn:
+        await _read(reader, summary)
+    return summary
+
+
+async def _read(reader: StatsReader, summary: Summary) -> None:
     day, sums = "", Counter[bytes]()
-    async for hour, fields in reader.hours(period):
+    async for hour, fields in reader.hours(summary.period):
         hour_day = day_of(hour).isoformat()
         if hour_day != day:
             await _add_slices(summary, day, sums)
             day, sums = hour_day, Counter()
         _add_fields(sums, fields)
     await _add_slices(summary, day, sums)
-    return summary
 
 
 def _add_fields(sums: Counter[bytes], fields: Fields) -> None:

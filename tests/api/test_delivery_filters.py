@@ -29,7 +29,8 @@ def attempt(ledger: LedgerHarness, delivery: str, to: Any, code: str) -> None:
     """Make one attempt at a delivery."""
     claim = ledger.run(ledger.deliveries.claim(delivery, "worker"))
     assert claim is not None
-    entry = {"number": 1, "outcome": "retry", "code": code}
+    entry = {"number": 1, "at": "2026-11-20T10:26:50.441Z", "outcome": "retry", "code": code}
+    entry |= {"duration_ms": 12, "body": ""}
     assert ledger.run(ledger.deliveries.record(claim, to, entry, after_ms=60_000))
 
 

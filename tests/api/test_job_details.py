@@ -95,7 +95,7 @@ def test_a_comment_links_to_its_post(web: WebHarness, post: str) -> None:
 def test_a_job_that_was_sent_links_to_its_thread(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = make(web)
     claim = ledger.claim_and_send(job_id)
-    result = {"message_id": "1", "thread_id": "340282366841710300949128"}
+    result = {"message_id": "1", "thread_id": "340282366841710300949128", "client_context": "2"}
     step = ledger.claims.finish(claim, Status.SUCCEEDED, result=result)
     ledger.run(step)
     thread = shown(web, job_id)["thread"]
@@ -106,7 +106,7 @@ def test_a_thread_whose_id_is_no_number_is_not_linked_to(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     job_id = make(web)
-    result = {"thread_id": "../../evil"}
+    result = {"message_id": "1", "thread_id": "../../evil", "client_context": "2"}
     ledger.run(ledger.claims.finish(ledger.claim_and_send(job_id), Status.SUCCEEDED, result=result))
     assert shown(web, job_id)["thread"] is None
 

@@ -188,7 +188,7 @@ def test_what_a_person_wrote_of_a_settled_job_and_where_it_is_are_masked(
     settlement = {"as": "sent", "note": f"{CANARY} has it"}
     web.api.post(f"/jobs/{job_id}/settle", json=settlement).raise_for_status()
     sent = web.api.post("/jobs", json=JOB).json()["id"]
-    claim, result = ledger.claim_and_send(sent), {"thread_id": "34028236684171"}
+    claim, result = ledger.claim_and_send(sent), {**RESULT, "thread_id": "34028236684171"}
     assert ledger.run(ledger.claims.finish(claim, Status.SUCCEEDED, result=result))
 
     delivery_id = f"dlv_{job_id.removeprefix('job_')}_2"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -308,6 +309,16 @@ def test_an_hour_with_many_counters_is_read_in_parts(
     shown = stats(web)
     assert shown["total"]["sent"] == 2 * 9_999 + 1
     assert len(shown["items"]) == 10_000
+
+
+def test_several_periods_can_be_asked_for_at_once(
+    web: WebHarness, ledger: LedgerHarness, executor: ThreadPoolExecutor
+) -> None:
+    job_in(ledger, Status.SUCCEEDED)
+    since = (datetime.now(UTC) - timedelta(days=399)).date().isoformat()
+
+    asked = [executor.submit(stats, web, **{"from": since}) for _ in range(8)]
+    assert [each.result()["total"]["sent"] for each in asked] == [1] * 8
 
 
 def test_the_counters_of_a_newer_release_are_passed_over(

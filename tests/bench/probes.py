@@ -16,8 +16,10 @@ import redis
 
 from actors.lease_heartbeat import BEAT_BATCH
 from service.config.pacing import PACE_KINDS, Pacing
+from service.deliveries.delivery_filter import DeliveryFilter
 from service.events.event_filter import EventFilter
 from service.jobs.actor_routes import QUEUES
+from service.jobs.audit_filter import AuditFilter
 from service.jobs.consistency_check import PAGE
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.job_filter import JobFilter
@@ -29,19 +31,18 @@ from service.jobs.lua.control_account import control_account
 from service.jobs.lua.heartbeat import HeartbeatReply, heartbeat
 from service.jobs.lua.limits import AccountLimits
 from service.jobs.lua.prune import prune
-from service.jobs.lua.read_audit_log import read_audit_log
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Status
-from tests.bench.filling import BUSY
+from tests.bench.filling import BUSY, METADATA
 from tests.bench.record_templates import FIRST_SEQ
-from tests.bench.typical_dm import TIMES, TypicalDms, draft
+from tests.bench.typical_dm import RULE, SOURCE, TIMES, TypicalDms, draft
+from tests.support.ledger import FAILURE
 
 Step = Callable[[], Awaitable[Any]]
 
-_NOBODY: Final = b'{"account":["nobody"]}'
 #: The commands that the ledger sends.
 _SCRIPTS: Final = ("fcall", "evalsha")
-_COMMANDS: Final = ("zrange", "hgetall", "hmget")
+_COMMANDS: Final = ("zrange", "hgetall", "hmget", "lindex")
 
 #: Each sort of page of `GET /jobs`.
 LISTS: Final[Mapping[str, JobFilter]] = {
@@ -55,6 +56,25 @@ LISTS: Final[Mapping[str, JobFilter]] = {
     "list account, status=succeeded": JobFilter((Status.SUCCEEDED,), BUSY),
 }
 PAGE_OF_JOBS: Final = 20
+#: A page of the other lists.
+PAGE_OF_RECORDS: Final = 50
+
+#: Filters of `GET /jobs`, which a page of 50 meets. The last two are met by no job, though each of
+#: their parts is by many.
+FILTERS: Final[Mapping[str, JobFilter]] = {
+    "find anything": JobFilter(),
+    "find rule": JobFilter(rule=RULE),
+    "find source": JobFilter(source=SOURCE),
+    "find code": JobFilter(code=FAILURE.code),
+    "find metadata": JobFilter(metadata=tuple(METADATA.items())),
+    "find to": JobFilter(to=draft(0).to),
+    "find three statuses": JobFilter((Status.FAILED, Status.CANCELED, Status.SCHEDULED)),
+    "find all statuses": JobFilter(tuple(Status)),
+    "find rule, code, account": JobFilter(rule=RULE, code=FAILURE.code, account=BUSY),
+    "find nothing: kind, code": JobFilter(kind="comment", code=FAILURE.code),
+    "find nothing: kind, to, source": JobFilter(kind="lookup", to=draft(0).to, source=SOURCE),
+}
+PAGE_FOUND: Final = 50
 #: Concurrent calls: one per connection.
 _CONCURRENCY: Final = 8
 #: The most jobs that one call holds or releases.
@@ -114,6 +134,19 @@ class Probe:
             ]
             self._measure(name, steps * (pages // 2))
 
+    def filters(self) -> None:
+        """Measure pages of what filters find: the newest, and those from the middle on."""
+        half = int(cast("Any", self._store.get("hg:seq"))) // 2
+        for name, wanted in FILTERS.items():
+            self._measure(
+                name,
+                [
+                    partial(self._shop.finder.find, wanted, cursor=cursor, limit=PAGE_FOUND)
+                    for cursor in (None, FIRST_SEQ + half)
+                ],
+                at_once=1,
+            )
+
     def others(self, times: int) -> None:
         """Measure the other calls of the processes, each at its largest."""
         run, shop = self._scripts.run, self._shop
@@ -125,14 +158,36 @@ class Probe:
             "metrics, 100 accounts": partial(run, collect_metrics(" ".join(QUEUES), *names)),
             "account": partial(shop.controls.show, BUSY),
             "preview": partial(shop.ledger.preview, wanted, caller="bench"),
-            "audit, 500": partial(run, read_audit_log(_NOBODY, "+", "-", 500, PAGE_OF_JOBS)),
-            "events": partial(shop.events.page, EventFilter(), cursor=None, limit=PAGE_OF_JOBS),
+            **self._filtered_pages(),
             "heartbeat, nothing due": partial(run, _beat()),
             f"rescue, {RESCUE_BATCH}": partial(run, sweep),
             f"doctor, {PAGE} jobs": partial(run, doctor),
         }
         for name, step in steps.items():
             self._measure(name, [step] * times, at_once=1)
+
+    def _filtered_pages(self) -> Mapping[str, Step]:
+        """Pages of the other lists: what has an index, and what nothing meets and has none."""
+        shop = self._shop
+        events = {
+            "events": EventFilter(),
+            "events, outcome": EventFilter(outcome="when_error"),
+            "events, a glob of none": EventFilter(type="x*y"),
+            "events, a rule of none": EventFilter(rule="nobody", outcome="matched"),
+        }
+        deliveries = {
+            "deliveries, two statuses": DeliveryFilter(("failed", "pending")),
+            "deliveries, a callback of none": DeliveryFilter(callback="nobody"),
+        }
+        decisions = {"decisions, by nobody": AuditFilter(by="nobody")}
+        pages: dict[str, Step] = {}
+        for name, each in events.items():
+            pages[name] = partial(shop.events.page, each, cursor=None, limit=PAGE_OF_RECORDS)
+        for name, some in deliveries.items():
+            pages[name] = partial(shop.deliveries.page, some, cursor=None, limit=PAGE_OF_RECORDS)
+        for name, found in decisions.items():
+            pages[name] = partial(shop.audit.page, found, cursor=None, limit=PAGE_OF_RECORDS)
+        return pages
 
     def batches(self) -> None:
         """Measure calls that work on many jobs at once; the jobs are deleted afterwards."""

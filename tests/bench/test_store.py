@@ -117,6 +117,7 @@ def test_every_step_is_measured(store: redis.Redis, store_url: str) -> None:
         probe = Probe(shop, store, runner)
         probe.life(2)
         probe.lists(2)
+        probe.filters()
         probe.others(1)
         probe.batches()
 

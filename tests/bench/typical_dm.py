@@ -15,6 +15,7 @@ from service.accounts.controls import AccountControls
 from service.config.pacing import PACE_KINDS, Pacing
 from service.deliveries.store import Deliveries
 from service.events.event_finder import EventFinder
+from service.jobs.audit_log import AuditLog
 from service.jobs.claims import Claim, Claims
 from service.jobs.job_finder import JobFinder
 from service.jobs.ledger import Ledger
@@ -24,7 +25,7 @@ from service.jobs.model import JobDraft, Status
 from service.jobs.queries import JobQueries
 from service.redis.client import async_client
 from tests.support.encryption import CIPHER
-from tests.support.ledger import DAY, PERSON_KEYS, SECOND, Event
+from tests.support.ledger import DAY, FAILURE, PERSON_KEYS, SECOND, Event
 
 #: The times and limits of an installation with default settings.
 TIMES: Final = ScriptConfig(
@@ -63,6 +64,7 @@ class TypicalDms:
         self.claims = Claims(client, script_config, CIPHER)
         self.deliveries = Deliveries(client, script_config)
         self.queries = JobQueries(client, script_config, CIPHER)
+        self.audit = AuditLog(client, script_config)
         self.events = EventFinder(client, script_config, self.queries)
         self.finder = JobFinder(client, script_config, self.queries)
         self.controls = AccountControls(client, script_config)
@@ -99,13 +101,14 @@ class TypicalDms:
 
     async def finish(self, claim: Claim, number: int, status: Status = Status.SUCCEEDED) -> None:
         """Finish it as after Instagram's response."""
+        failure = FAILURE if status is Status.FAILED else None
         result = {
             "message_id": str(31_000_000_000_000_000_000_000_000_000_000_000 + number),
             "thread_id": str(340_282_366_841_710_300_949_128_000_000_000_000_000 + number),
             "client_context": str(6_800_049_142_823_403_224 + number),
         }
         sent = result if status is Status.SUCCEEDED else None
-        assert await self.claims.finish(claim, status, result=sent) == "ok"
+        assert await self.claims.finish(claim, status, result=sent, failure=failure) == "ok"
 
     async def deliver(self, job_id: str, number: int, to: Any = "delivered") -> None:
         """Attempt the callback of a finished job."""

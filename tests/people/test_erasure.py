@@ -10,7 +10,7 @@ import pytest
 
 from service.accounts.suppressions import Suppressions
 from service.accounts.user_id_cache import UserIdCache
-from service.jobs.model import Status
+from service.jobs.model import Failure, Status
 from service.jobs.person_keys import PersonKeys
 from service.people import erasure
 from tests.support.encryption import SECRET_KEY
@@ -90,6 +90,18 @@ def test_what_has_not_begun_is_canceled_and_its_callback_has_no_personal_data(
     assert delivery["payload"]["data"]["metadata"] is None
     assert keys_about(ledger.store, HANDLE, "Jenny", "Thank you!") == []
     assert audit(ledger) == []
+
+
+def test_nothing_is_left_of_an_error_that_was_longer(ledger: LedgerHarness) -> None:
+    claim = ledger.claim_and_send(ledger.add_job())
+    failure = Failure("refused", f"Instagram refused it, {'and said so ' * 10} to Jenny.")
+    ledger.run(ledger.claims.finish(claim, Status.FAILED, failure=failure))
+    record = f"hg:job:{claim.id}"
+    assert record in keys_about(ledger.store, "Jenny")
+
+    assert erase(ledger).done
+
+    assert record not in keys_about(ledger.store, "Jenny")
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.SUCCEEDED])

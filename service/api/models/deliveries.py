@@ -33,6 +33,7 @@ class Delivery(Answer):
         type="job.succeeded",
         status="delivered",
         attempts=1,
+        code=None,
         created_at="2026-11-20T10:26:50.441Z",
         next_attempt_at=None,
         ended_at="2026-11-20T10:26:50.702Z",
@@ -45,6 +46,7 @@ class Delivery(Answer):
     type: CallbackType
     status: DeliveryStatus
     attempts: int = Field(description="Attempts that count")
+    code: str | None = Field(description="Why the last attempt failed; null if it did not")
     created_at: Time
     next_attempt_at: Time | None = Field(description="While it is `pending`")
     ended_at: Time | None

@@ -7,14 +7,14 @@ from typing import Literal
 from pydantic import Field
 
 from service.api.models.answer import Answer, Page, Time, sometimes
-from service.events.rules import RuleOutcome
+from service.events.rules import NoteOutcome
 
 
 class RuleNote(Answer):
     """What one rule made of an event."""
 
     rule: str
-    outcome: RuleOutcome | Literal["rejected"] = Field(
+    outcome: NoteOutcome = Field(
         description="`rejected`: it matched, and its job ended at once because of its field"
     )
     message: str | None = Field(description="Why it could not be evaluated or filled in")

@@ -108,12 +108,18 @@ local function visit_metadata(job, visit, more)
   end
 end
 
--- What created a job, from the JSON that a process has written: a quote within a text is escaped.
-function job_indexes.rule_of(job) return string.match(job.source, '"rule":"([^"]*)"') end
+-- A text in the JSON that a process has written: there a quote within a text is escaped. To find
+-- its name first takes half of the time that one pattern for both does.
+local function text_of(json, name)
+  local _, at = string.find(json, name, 1, true)
+  return at and string.match(json, '^[^"]*', at + 1)
+end
 
-function job_indexes.source_of(job) return string.match(job.source, '"source":"([^"]*)"') end
+function job_indexes.rule_of(job) return text_of(job.source, '"rule":"') end
 
-function job_indexes.code_of(job) return string.match(job.error, '"code":"([^"]*)"') end
+function job_indexes.source_of(job) return text_of(job.source, '"source":"') end
+
+function job_indexes.code_of(job) return text_of(job.error, '"code":"') end
 
 -- The indexes by what created a job and what its caller has said of it.
 local function visit_origin(job, visit, more)

@@ -239,9 +239,14 @@ local function set_fields(job, fields)
   for name, value in pairs(fields) do
     if type(value) == 'number' then value = digits(value) end
     if value ~= BLANK[name] then
+      local before = IS_FOLDED[name] and rawget(job, name)
       job[name] = value
       if IS_FOLDED[name] then
         n = append_folded(flat, n, name, value)
+        local kept = piece_count(name, value)
+        for piece = kept + 1, before and piece_count(name, before) or 0 do
+          gone[#gone + 1] = piece_name(name, piece)
+        end
       else
         flat[n + 1], flat[n + 2], n = name, value, n + 2
       end
