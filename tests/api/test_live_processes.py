@@ -176,7 +176,7 @@ def test_subscribers_are_disconnected_when_the_process_stops(
 def test_no_log_line_names_subscribers(web_processes: WebProcesses, ledger: LedgerHarness) -> None:
     process, port, api = web_processes.start()
     job_id = make(api)
-    with WebSocket(port, f"/jobs/{job_id}/live?key={API_KEY}", BEARER) as wire:
+    with WebSocket(port, f"/jobs/{job_id}/live", BEARER) as wire:
         wire.take(1)
     process.send_signal(signal.SIGTERM)
     process.wait(10)

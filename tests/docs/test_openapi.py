@@ -80,3 +80,14 @@ def test_callbacks_are_described_with_their_signature() -> None:
             "webhook-signature",
         }
         assert operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+
+
+@pytest.mark.parametrize(
+    ("heading", "schema"), [("Creating a job", "JobRequest"), ("A job", "Job")]
+)
+def test_the_guide_has_every_field_of_a_job(heading: str, schema: str) -> None:
+    guide = (PATH.parent / "api.md").read_text()
+    section = guide.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    first_cells = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", section, re.MULTILINE)
+    named = set(re.findall(r"\w+", " ".join(first_cells)))
+    assert named == set(document()["components"]["schemas"][schema]["properties"])
