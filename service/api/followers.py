@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.auth import NarrowedJobsCaller, Services
 from service.api.callers import Caller
-from service.api.idempotency import CONFLICT, IdempotencyKey, create_job_once
+from service.api.idempotency import CONFLICT, CREATED_HEADERS, IdempotencyKey, create_job_once
 from service.api.models.answer import keep_nulls, shown_as
 from service.api.models.jobs import JOB_EXAMPLE, Job
 from service.api.schemas import Metadata, Name, check_callback, find_account, invalid
@@ -30,6 +30,7 @@ PRIORITY: Final = 1
 _EXPORT_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     202: {
         **shown_as(Job),
+        "headers": CREATED_HEADERS,
         "description": "The export job",
         "content": {
             "application/json": {

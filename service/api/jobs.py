@@ -16,7 +16,7 @@ from service.api.auth import (
 )
 from service.api.bindings import unknown_job
 from service.api.follower_results import ROWS_RESPONSES, follow_rows, negotiate_format, stored_rows
-from service.api.idempotency import CONFLICT, IdempotencyKey, create_job_once
+from service.api.idempotency import CONFLICT, CREATED_HEADERS, IdempotencyKey, create_job_once
 from service.api.job_drafts import build_draft
 from service.api.job_filters import METADATA_PARAMETER, JobFilterQuery
 from service.api.job_lists import JobBody, create_jobs, request_identity
@@ -48,7 +48,7 @@ _UNKNOWN: Final = {"description": "There is no such job (`unknown_job`)"}
     status_code=202,
     responses={
         200: shown_as(CreatedJobs),
-        202: shown_as(Job),
+        202: shown_as(Job) | {"headers": CREATED_HEADERS},
         409: CONFLICT,
     },
     openapi_extra=UPLOAD_SCHEMA,

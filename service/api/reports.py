@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from service.api.auth import JobsCaller, Services
-from service.api.idempotency import IdempotencyKey, create_job_once
+from service.api.idempotency import CONFLICT, CREATED_HEADERS, IdempotencyKey, create_job_once
 from service.api.models.answer import shown_as
 from service.api.models.jobs import Job
 from service.api.schemas import Metadata, Name, check_callback, invalid
@@ -22,9 +22,12 @@ from service.stats.summary import GroupBy
 router = APIRouter(tags=["stats"])
 
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    202: {**shown_as(Job), "description": "The report's job"},
-    403: {"description": "The key may not create jobs, or is bound to accounts (`forbidden`)"},
-    422: {"description": "A field is invalid; the message names it (`invalid_request`)"},
+    202: {
+        **shown_as(Job),
+        "description": "The report's job",
+        "headers": CREATED_HEADERS,
+    },
+    409: CONFLICT,
 }
 
 Moment = Annotated[StrictStr, Field(max_length=40)]
