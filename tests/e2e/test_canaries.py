@@ -396,6 +396,7 @@ def _every_get(canary_stack: CanaryStack) -> str:
         "username": ["left.alone"],
         "shortcode": ["DNZCmWE8gAB"],
         "handle": ["nobody.yet"],
+        "operation_id": [_operation(api)],
     }
     assert all(known.values())
     paths = api.get("/openapi.json").raise_for_status().json()["paths"]
@@ -405,6 +406,16 @@ def _every_get(canary_stack: CanaryStack) -> str:
     assert {answer.status_code for answer in answers} <= {200, 404, 409, 422}
     pages = [api.get(page) for page in ("/docs", "/openapi.json", "/redoc")]
     return "\n".join(f"{each.headers} {each.text}" for each in (*answers, *pages))
+
+
+def _operation(api: httpx.Client) -> str:
+    """Cancel what is scheduled; returns the operation."""
+    order = {"kind": "dm", "account": next(iter(ACCOUNTS)), "to": "some.handle", "text": "Later!"}
+    api.post("/jobs", json={**order, "delay_seconds": 3600}).raise_for_status()
+    request = {"action": "cancel", "filter": {"status": ["scheduled"]}, "reason": "canaries"}
+    token = api.post("/jobs:bulk", json=request).raise_for_status().json()["token"]
+    operation = api.post("/jobs:bulk", json={**request, "token": token}).raise_for_status().json()
+    return str(operation["id"])
 
 
 def _told(api: httpx.Client, address: str) -> httpx.Response:

@@ -12,7 +12,7 @@ from service.jobs.event_index import EventIndex
 from service.jobs.model import JobDraft, Recognition
 from service.jobs.replies import Acceptance
 from tests.support.consistency import assert_repairable
-from tests.support.invariants import diagnosis
+from tests.support.invariants import audit, diagnosis
 from tests.support.ledger import SECOND, TIMES, Event, LedgerHarness, draft
 
 MEMBER, EVENT, OTHER = "stripe:evt_1", Event("evt_1"), Event("evt_1", fingerprint="e" * 64)
@@ -142,8 +142,19 @@ def test_events_of_an_earlier_release_are_listed_afterwards(ledger: LedgerHarnes
 )
 def test_the_doctor_lists_an_event_again(ledger: LedgerHarness, index: str) -> None:
     accept(ledger, EVENT, notes=[note("when_error")])
+    # Given that the walk over those of earlier releases has passed it
+    ledger.run(EventIndex(ledger.client, TIMES).complete(1_000))
     ledger.store.zrem(index, MEMBER)
     assert_repairable(ledger, (MEMBER, "not indexed", index))
+
+
+def test_the_doctor_leaves_an_event_of_an_earlier_release_to_the_walk(
+    ledger: LedgerHarness,
+) -> None:
+    accept(ledger, EVENT)
+    ledger.store.zrem(f"hg:events:type:{EVENT.type}", MEMBER)
+    assert audit(ledger) == []
+    assert ledger.run(EventIndex(ledger.client, TIMES).complete(1_000)) == 1
 
 
 @pytest.mark.parametrize(
