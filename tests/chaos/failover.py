@@ -87,7 +87,8 @@ def by_sentinel(failover: Failover) -> None:
 
     def has_moved() -> bool:
         _, port = sentinel.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)
-        return int(port) == failover.replica.port
+        is_named = int(port) == failover.replica.port
+        return is_named and failover.replica.ask("ROLE")[0] == b"master"
 
     until(has_moved, 30, "Sentinel's failover")
     failover.move_address()

@@ -19,7 +19,7 @@ HOST: Final = "127.0.0.1"
 #: The name that Sentinel knows the primary by.
 MASTER: Final = "storm"
 #: After so long without an answer Sentinel promotes the replica.
-DOWN_AFTER_MS: Final = 500
+DOWN_AFTER_MS: Final = 2_000
 
 
 def binaries() -> Mapping[str, str]:

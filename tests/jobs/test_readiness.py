@@ -98,7 +98,9 @@ def test_the_probe_checks_every_command_of_accepting() -> None:
 @pytest.fixture
 def cluster_url(tmp_path: Path) -> Iterator[str]:
     """A store in cluster mode that serves every slot."""
-    config = {"cluster-enabled": "yes", "save": "", "appendonly": "no"}
+    # By default its second port is 10,000 above the first, whether that is free or not.
+    ports = {"cluster-port": str(free_port())}
+    config = {"cluster-enabled": "yes", "save": "", "appendonly": "no", **ports}
     with (
         ValkeyServer(port=free_port(), data_dir=tmp_path, config=config) as server,
         redis.Redis(port=server.port) as client,
