@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+
 from service.jobs.model import Failure, Status
 from tests.support.ledger import LedgerHarness
 from tests.support.mended_rule import MENDED_CONFIG, mended_web, paid, wrong_web
