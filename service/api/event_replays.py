@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from service.api.auth import JobsCaller, Services
 from service.api.bulk import UNUSABLE_TOKEN, Reason, Token, plan_answer, start_operation, too_many
-from service.api.job_filters import unix_ms
+from service.api.list_filters import unix_ms
 from service.api.models.answer import shown_as
 from service.api.models.operations import Operation, ReplayDryRun, ReplayPlan
 from service.api.pagination import Cursor, Limit, parse_cursor

@@ -20,6 +20,7 @@ from pydantic import (
     StrictStr,
 )
 
+from service.api.list_filters import QueryTime, unix_ms
 from service.api.schemas import Timestamp, invalid
 from service.api.suppressions import recipient_key
 from service.jobs.job_filter import MAX_METADATA_KEY, MAX_METADATA_VALUE, JobFilter
@@ -27,8 +28,6 @@ from service.jobs.model import Kind, Status
 
 _METADATA: Final = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 _STATUSES: Final = ", ".join(Status)
-#: A plus sign in a query is a space, unless it is written as %2B.
-_SPACE_BEFORE_ZONE: Final = re.compile(r" (?=[0-9]{2}:[0-9]{2}$)")
 
 
 def _check_statuses(given: object) -> object:
@@ -37,15 +36,18 @@ def _check_statuses(given: object) -> object:
     return given
 
 
-def _with_plus(time: object) -> object:
-    return _SPACE_BEFORE_ZONE.sub("+", time) if isinstance(time, str) else time
+def _check_plain(value: object) -> object:
+    # The union would name each of its types as if it were a field.
+    if not isinstance(value, str | bool | int | float):
+        raise ValueError("must be a string, a number, true or false")
+    return value
 
 
 _Statuses = Annotated[list[Status], BeforeValidator(_check_statuses)]
 _Name = Annotated[str, Field(min_length=1, max_length=100)]
 _EventId = Annotated[str, Field(min_length=1, max_length=1_000)]
 _Recipient = Annotated[str, Field(max_length=300), AfterValidator(recipient_key)]
-_Plain = StrictStr | StrictBool | StrictInt | StrictFloat
+_Plain = Annotated[StrictStr | StrictBool | StrictInt | StrictFloat, BeforeValidator(_check_plain)]
 
 _DESCRIPTIONS: Final[Mapping[str, str]] = {
     "status": "Jobs with one of these statuses; several are given by repeating the parameter",
@@ -145,12 +147,8 @@ async def _filter_of_query(
     request: Request,
     names: Annotated[dict[str, str | None], Depends(_names_of_query)],
     status: Annotated[_Statuses | None, _described("status")] = None,
-    created_since: Annotated[
-        Timestamp | None, BeforeValidator(_with_plus), _described("created_since")
-    ] = None,
-    created_until: Annotated[
-        Timestamp | None, BeforeValidator(_with_plus), _described("created_until")
-    ] = None,
+    created_since: Annotated[QueryTime, _described("created_since")] = None,
+    created_until: Annotated[QueryTime, _described("created_until")] = None,
 ) -> JobFilter:
     entries = _metadata_of(request.query_params.multi_items())
     return build_filter(status or [], entries, created_since, created_until, **names)
@@ -211,11 +209,6 @@ def _check_entry(key: str, text: str) -> None:
 
 def _text_of(value: _Plain) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def unix_ms(time: datetime | None) -> int | None:
-    """Milliseconds, rounded up: times of jobs have no finer parts."""
-    return None if time is None else -int(-time.timestamp() * 1000 // 1)
 
 
 JobFilterQuery = Annotated[JobFilter, Depends(_filter_of_query)]

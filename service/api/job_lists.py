@@ -14,7 +14,8 @@ from service.api.callers import Caller
 from service.api.job_drafts import build_draft
 from service.api.schemas import JobRequest
 from service.dependencies import AppServices
-from service.http.errors import TAGS, ApiError, invalid_request
+from service.http.errors import ApiError, invalid_request
+from service.http.field_messages import TAGS
 from service.jobs.model import JobDraft
 from service.jobs.replies import Creation
 

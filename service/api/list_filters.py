@@ -37,20 +37,24 @@ def _check_separate(value: object) -> object:
 
 #: Checks one of several values, which are given by repeating the parameter.
 Separate: Final = BeforeValidator(_check_separate)
-_Time = Annotated[Timestamp | None, BeforeValidator(_with_plus)]
+#: A time in a query.
+QueryTime = Annotated[Timestamp | None, BeforeValidator(_with_plus)]
 
 
 async def _created(
-    created_since: Annotated[_Time, Query(description="Created then or later (RFC 3339)")] = None,
-    created_until: Annotated[_Time, Query(description="Created before that (RFC 3339)")] = None,
+    created_since: Annotated[
+        QueryTime, Query(description="Created then or later (RFC 3339)")
+    ] = None,
+    created_until: Annotated[QueryTime, Query(description="Created before that (RFC 3339)")] = None,
 ) -> TimeRange:
     if created_since and created_until and created_since >= created_until:
         raise invalid("created_until", "must be later than created_since")
-    return TimeRange(_ms(created_since), _ms(created_until))
+    return TimeRange(unix_ms(created_since), unix_ms(created_until))
 
 
-def _ms(time: datetime | None) -> int | None:
-    return None if time is None else round(time.timestamp() * 1000)
+def unix_ms(time: datetime | None) -> int | None:
+    """Milliseconds, rounded up: the times of what is listed have no finer parts."""
+    return None if time is None else -int(-time.timestamp() * 1000 // 1)
 
 
 #: `created_since` and `created_until`.

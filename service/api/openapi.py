@@ -61,8 +61,8 @@ _SHARED: Final = {
     "422": _error(
         "A field or parameter is invalid, or not known; the message names it",
         "invalid_request",
-        "limit: must be less than or equal to 200",
-        fields=[{"field": "limit", "message": "must be less than or equal to 200"}],
+        "limit: must be at most 200",
+        fields=[{"field": "limit", "message": "must be at most 200"}],
     ),
     "429": _error(
         "Too many wrong keys came from this address",

@@ -33,8 +33,6 @@ async def report_file(services: AppServices, job: dict[str, Any]) -> Response:
         raise ApiError(410, "result_gone", message)
     request = ReportRequest.of(job["report"])
     headers = {
-        "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="{request.file_name()}"',
-        "X-Content-Type-Options": "nosniff",
     }
     return Response(file, 200, headers, MEDIA_TYPES[request.format])

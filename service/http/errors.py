@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.http.field_messages import TAGS, field_message
 from service.logging.setup import get_logger
 
 RETRY_AFTER_SECONDS: Final = 5
@@ -33,18 +34,9 @@ _STATUS_CODES: Final[Mapping[int, str]] = {
     429: "too_many_requests",
 }
 
-#: Replace pydantic's messages: what to do, in terms of JSON.
-_MESSAGES: Final[Mapping[str, str]] = {
-    "missing": "is missing",
-    "extra_forbidden": "is not a known field: remove it, or see /docs for the right name",
-    "model_attributes_type": "must be a JSON object, sent as Content-Type: application/json",
-}
-
 #: Field names that may be repeated to the caller. Anything else could be a secret sent by mistake.
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}(\[[A-Za-z0-9_-]{0,40}\])?")
 _LOCATIONS: Final = ("body", "query", "path", "header")
-#: What pydantic calls the forms of a body that may be one object or a list of them.
-TAGS: Final = ("<one>", "<many>")
 
 
 class ApiError(Exception):
@@ -163,7 +155,7 @@ def invalid_request(problems: Sequence[Any]) -> ApiError:
       problems: As `ValidationError.errors()` has them.
     """
     fields = [
-        {"field": _field_name(problem), "message": _field_message(problem)} for problem in problems
+        {"field": _field_name(problem), "message": field_message(problem)} for problem in problems
     ]
     message = "; ".join(f"{item['field']}: {item['message']}" for item in fields)
     return ApiError(422, "invalid_request", message, fields=fields)
@@ -186,13 +178,6 @@ def _plain_name(name: int | str) -> str:
     if isinstance(name, int) or _PLAIN_NAME.fullmatch(name):
         return str(name)
     return "(name not shown)"
-
-
-def _field_message(problem: Mapping[str, Any]) -> str:
-    kind = problem["type"]
-    if kind == "value_error":
-        return str(problem["ctx"]["error"])
-    return _MESSAGES.get(kind) or str(problem["msg"]).replace("Input should", "must")
 
 
 def internal_error_response(error: Exception) -> JSONResponse:

@@ -29,11 +29,13 @@ def document() -> dict[str, Any]:
 def check_answer(response: httpx.Response) -> None:
     """Check that an answer is one that the document announces: its status, type and body.
 
-    It is a hook of httpx clients. What streams is not read.
+    It has no header twice. This is a hook of httpx clients. What streams is not read.
 
     Raises:
       AssertionError: It is not.
     """
+    names = [name.lower() for name, _ in response.headers.raw]
+    assert len(names) == len(set(names)), f"a header is there twice: {names}"
     request = response.request
     path, operation = find_operation(request.method, request.url.path)
     if operation is None or response.status_code == 405 or "Upgrade" in request.headers:
