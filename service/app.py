@@ -126,25 +126,40 @@ def create_app(
     own_process = settings is None or config is None
     if settings is None or config is None:
         settings, config = boot(environ)
-    checked_settings, checked_config = settings, config
+    app = create_api(_lifespan(settings, config, environ, own_process=own_process))
+    _add_middleware(app, settings)
+    return WebhookFastPath(app)
+
+
+def _lifespan(
+    settings: Settings, config: Config, environ: Mapping[str, str], *, own_process: bool
+) -> Lifespan[FastAPI]:
+    """Opens the services when the server starts, and closes them when it stops.
+
+    Parameters:
+      own_process: Whether the process does nothing else, so that its garbage collection may be set.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        services = create_services(checked_settings, checked_config, environ)
+        services = create_services(settings, config, environ)
         app.state.services = services
         if own_process:
             freeze_gc()
             collect_less_often()
         # In the background: the process serves while Redis does not answer.
-        durable = warn_unless_durable(services.client, checked_settings.durability)
-        checking = asyncio.create_task(durable)
+        checking = asyncio.create_task(warn_unless_durable(services.client, settings.durability))
         with on_shutdown_signal(services.stopping):
             async with services.reporter.reporting():
                 yield {CONNECTIONS: services.connections}
             checking.cancel()
             await services.close()
 
-    app = create_api(lifespan)
+    return lifespan
+
+
+def _add_middleware(app: DocumentedApi, settings: Settings) -> None:
+    """Add what is around the routes, from the inside out."""
     routes = [route for module in ROUTERS for route in module.router.routes]
     app.add_middleware(MaskingMiddleware)
     app.add_middleware(BodyLimitMiddleware, seconds=settings.body_seconds)
@@ -155,7 +170,6 @@ def create_app(
     register_store_errors(app)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(RequestIdMiddleware)  # around all others: errors have the id, too
-    return WebhookFastPath(app)
 
 
 class ChangesMiddleware:

@@ -68,7 +68,7 @@ _CHECKS: Final[Mapping[str, Callable[[AppServices, Caller, str], Awaitable[None]
 
 async def own_page(
     caller: Caller,
-    read: Callable[[int | None], Awaitable[Page]],
+    read: Callable[..., Awaitable[Page]],
     own: Callable[[Sequence[Any]], Awaitable[Sequence[Any]]],
     cursor: int | None,
 ) -> Page:
@@ -77,18 +77,18 @@ async def own_page(
     After many pages without, an empty one, from which the caller goes on.
 
     Parameters:
-      read: Reads the page at a cursor.
+      read: Reads the page at a `cursor`.
       own: Leaves out of a page's items what the caller may not see.
       cursor: From the previous page; None for the first.
     """
-    page = await read(cursor)
+    page = await read(cursor=cursor)
     if caller.key.accounts is None:
         return page
     for _ in range(_MAX_PAGES - 1):
         items = await own(page.items)
         if items or page.next is None:
             return Page(items, page.next)
-        page = await read(page.next)
+        page = await read(cursor=page.next)
     return Page(await own(page.items), page.next)
 
 

@@ -14,7 +14,6 @@ from service.api.models.answer import shown_as
 from service.api.models.deliveries import DeliveryDetail, DeliveryPage
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.deliveries.delivery_filter import DeliveryFilter, DeliveryStatus
-from service.jobs.queries import Page
 
 router = APIRouter(tags=["deliveries"])
 
@@ -54,10 +53,7 @@ async def list_deliveries(
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """List deliveries, newest first; a page may be short although `next` goes on."""
-
-    async def read(at: int | None) -> Page:
-        return await services.deliveries.page(delivery_filter, cursor=at, limit=limit)
-
+    read = partial(services.deliveries.page, delivery_filter, limit=limit)
     own = partial(own_deliveries, services, caller)
     return page_response(await own_page(caller, read, own, parse_cursor(cursor)))
 

@@ -19,7 +19,6 @@ from service.dependencies import AppServices
 from service.encryption.cipher import Unreadable
 from service.events.event_filter import EventFilter, EventOutcome, EventStatus
 from service.http.errors import ApiError
-from service.jobs.queries import Page
 from service.jobs.records import EventRecord
 
 router = APIRouter(tags=["events"])
@@ -84,10 +83,7 @@ async def list_events(
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """List events, newest first; a page may be short although `next` goes on."""
-
-    async def read(at: int | None) -> Page:
-        return await services.events.page(event_filter, cursor=at, limit=limit)
-
+    read = partial(services.events.page, event_filter, limit=limit)
     own = partial(own_events, services, caller)
     return page_response(await own_page(caller, read, own, parse_cursor(cursor)))
 

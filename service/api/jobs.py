@@ -38,8 +38,20 @@ router = APIRouter(tags=["jobs"])
 #: Proxies in front of the service give up after 30 seconds.
 MAX_WAIT_SECONDS: Final = 25
 
-
 _UNKNOWN: Final = {"description": "There is no such job (`unknown_job`)"}
+#: The code and the message for what the ledger replies of a job that it does not start again.
+_NOT_RETRIED: Final = {
+    "erased": ("erased", "What the job was to send was erased: create a new job."),
+    "empty": (
+        "not_retryable",
+        "The job was rejected at creation: fix its rule and replay its event.",
+    ),
+    "gone": ("text_gone", "The job's text is no longer kept: create a new job."),
+    "photo_gone": (
+        "photo_gone",
+        "The job's photo was deleted when the job ended: create a new job with it.",
+    ),
+}
 
 
 @router.post(
@@ -189,11 +201,7 @@ async def get_result(
 async def cancel_job(job_id: str, caller: JobsCaller, services: Services) -> dict[str, Any]:
     """Cancel a job that has not written anything; a running job stops before its write."""
     reply = await services.ledger.cancel(job_id, *caller)
-    if reply == "none":
-        raise unknown_job()
-    if reply == "newer":
-        raise await _newer_job(services, job_id)
-    job = await _require_job(services, job_id)
+    job = await _job_after(services, job_id, reply)
     if reply == "late":
         raise ApiError(
             409, "not_cancelable", f"The job is {job['status']} and can no longer be canceled."
@@ -217,25 +225,15 @@ async def cancel_job(job_id: str, caller: JobsCaller, services: Services) -> dic
 async def retry_job(job_id: str, caller: JobsCaller, services: Services) -> dict[str, Any]:
     """Start the next run of a failed or uncertain job."""
     reply = await services.ledger.retry(job_id, *caller)
-    if reply == "none":
-        raise unknown_job()
-    if reply == "newer":
-        raise await _newer_job(services, job_id)
-    job = await _require_job(services, job_id)
+    job = await _job_after(services, job_id, reply)
     if reply == "refused":
         message = f"The job is {job['status']}; only failed and uncertain jobs can be retried."
         raise ApiError(409, "not_retryable", message)
-    if reply == "erased":
-        message = "What the job was to send was erased: create a new job."
-        raise ApiError(409, "erased", message)
-    if reply == "empty":
-        message = "The job was rejected at creation: fix its rule and replay its event."
-        raise ApiError(409, "not_retryable", message)
-    if reply == "gone":
-        raise _no_longer_kept(job)
-    if reply == "photo_gone":
-        message = "The job's photo was deleted when the job ended: create a new job with it."
-        raise ApiError(409, "photo_gone", message)
+    if reply == "gone" and job["kind"] in FOLLOWER_KINDS:
+        message = "The rows of this export are no longer kept: start a new one."
+        raise ApiError(409, "result_gone", message)
+    if reply in _NOT_RETRIED:
+        raise ApiError(409, *_NOT_RETRIED[reply])
     return job
 
 
@@ -253,11 +251,7 @@ async def settle_job(
 ) -> dict[str, Any]:
     """Settle an uncertain job: a person has looked whether its write is at Instagram."""
     reply = await services.ledger.settle(job_id, body.settled_as, *caller, note=body.note)
-    if reply == "none":
-        raise unknown_job()
-    if reply == "newer":
-        raise await _newer_job(services, job_id)
-    job = await _require_job(services, job_id)
+    job = await _job_after(services, job_id, reply)
     if reply == "refused":
         message = f"The job is {job['status']}; only uncertain jobs can be settled."
         raise ApiError(409, "not_uncertain", message)
@@ -274,9 +268,18 @@ async def _require_job(services: AppServices, job_id: str) -> dict[str, Any]:
     return job
 
 
-async def _newer_job(services: AppServices, job_id: str) -> ApiError:
-    records = await services.jobs.records([job_id])
-    return newer_record("job", records[0].version) if records else unknown_job()
+async def _job_after(services: AppServices, job_id: str, reply: str) -> dict[str, Any]:
+    """The job as a step of the ledger has left it.
+
+    Raises:
+      ApiError: 404, there is none; 409, only a newer release can change it.
+    """
+    if reply == "none":
+        raise unknown_job()
+    if reply == "newer":
+        records = await services.jobs.records([job_id])
+        raise newer_record("job", records[0].version) if records else unknown_job()
+    return await _require_job(services, job_id)
 
 
 async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> None:
@@ -289,10 +292,3 @@ async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> N
             if job["status"] in FINAL or remaining <= 0 or subscriber.closed:
                 return
             await subscriber.wait(min(remaining, POLL_SECONDS))
-
-
-def _no_longer_kept(job: dict[str, Any]) -> ApiError:
-    if job["kind"] in FOLLOWER_KINDS:
-        message = "The rows of this export are no longer kept: start a new one."
-        return ApiError(409, "result_gone", message)
-    return ApiError(409, "text_gone", "The job's text is no longer kept: create a new job.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
@@ -16,7 +17,6 @@ from service.api.pagination import Cursor, Limit, matching, page_response, parse
 from service.api.record_versions import newer_record
 from service.dependencies import AppServices
 from service.http.errors import ApiError
-from service.jobs.queries import Page
 
 router = APIRouter(tags=["operations"])
 
@@ -39,9 +39,7 @@ async def list_operations(
     caller: NarrowedReadCaller, services: Services, cursor: Cursor = None, limit: Limit = 50
 ) -> dict[str, Any]:
     """List operations, newest first."""
-
-    async def read(at: int | None) -> Page:
-        return await services.operations.page(cursor=at, limit=limit)
+    read = partial(services.operations.page, limit=limit)
 
     async def own(items: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
         return [each for each in items if _is_shown(each, caller)]
