@@ -56,7 +56,7 @@ class EventFilterBody(BaseModel):
         """
         since, until = unix_ms(self.created_since), unix_ms(self.created_until)
         if since is not None and until is not None and since >= until:
-            raise invalid("created_until", "must be later than created_since")
+            raise invalid("filter.created_until", "must be later than created_since")
         statuses = (
             () if self.event_ids and "status" not in self.model_fields_set else (self.status,)
         )

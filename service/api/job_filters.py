@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from service.api.list_filters import QueryTime, unix_ms
-from service.api.schemas import Timestamp, invalid
+from service.api.schemas import Timestamp, check_surrogates, invalid
 from service.api.suppressions import recipient_key
 from service.jobs.job_filter import MAX_METADATA_KEY, MAX_METADATA_VALUE, JobFilter
 from service.jobs.model import Kind, Status
@@ -41,6 +41,11 @@ def _check_plain(value: object) -> object:
     if not isinstance(value, str | bool | int | float):
         raise ValueError("must be a string, a number, true or false")
     return value
+
+
+def _check_texts(metadata: dict[str, Any]) -> dict[str, Any]:
+    check_surrogates("".join(f"{key} {value}" for key, value in metadata.items()))
+    return metadata
 
 
 _Statuses = Annotated[list[Status], BeforeValidator(_check_statuses)]
@@ -96,7 +101,9 @@ class JobFilterBody(BaseModel):
     source: _Name | None = Field(None, description=_DESCRIPTIONS["source"])
     event_id: _EventId | None = Field(None, description=_DESCRIPTIONS["event_id"])
     code: _Name | None = Field(None, description=_DESCRIPTIONS["code"])
-    metadata: dict[str, _Plain] = Field(default_factory=dict, description=_DESCRIPTIONS["metadata"])
+    metadata: Annotated[dict[str, _Plain], AfterValidator(_check_texts)] = Field(
+        default_factory=dict, description=_DESCRIPTIONS["metadata"]
+    )
     created_since: Timestamp | None = Field(None, description=_DESCRIPTIONS["created_since"])
     created_until: Timestamp | None = Field(None, description=_DESCRIPTIONS["created_until"])
 
@@ -112,6 +119,7 @@ class JobFilterBody(BaseModel):
             entries,
             self.created_since,
             self.created_until,
+            "filter.",
             **{
                 name: getattr(self, name)
                 for name in ("account", "kind", "to", "rule", "source", "event_id", "code")
@@ -151,7 +159,7 @@ async def _filter_of_query(
     created_until: Annotated[QueryTime, _described("created_until")] = None,
 ) -> JobFilter:
     entries = _metadata_of(request.query_params.multi_items())
-    return build_filter(status or [], entries, created_since, created_until, **names)
+    return build_filter(status or [], entries, created_since, created_until, "", **names)
 
 
 def build_filter(
@@ -159,17 +167,21 @@ def build_filter(
     metadata: Mapping[str, str],
     since: datetime | None,
     until: datetime | None,
+    within: str,
     **names: str | None,
 ) -> JobFilter:
     """A filter of checked parts.
+
+    Parameters:
+      within: What comes before the name of each field in a message.
 
     Raises:
       ApiError: 422, the parts do not go together; the message names the field.
     """
     if since is not None and until is not None and since >= until:
-        raise invalid("created_until", "must be later than created_since")
+        raise invalid(f"{within}created_until", "must be later than created_since")
     for key, text in metadata.items():
-        _check_entry(key, text)
+        _check_entry(f"{within}metadata", key, text)
     return JobFilter(
         statuses=tuple(dict.fromkeys(statuses)),
         metadata=tuple(metadata.items()),
@@ -192,16 +204,16 @@ def _metadata_of(query: list[tuple[str, str]]) -> dict[str, str]:
     return entries
 
 
-def _check_entry(key: str, text: str) -> None:
+def _check_entry(field: str, key: str, text: str) -> None:
     if not 1 <= len(key) <= MAX_METADATA_KEY:
         raise invalid(
-            "metadata",
+            field,
             f"needs a key of 1 to {MAX_METADATA_KEY} characters, as in metadata[order]=1042:"
             " longer ones are not indexed",
         )
     if len(text) > MAX_METADATA_VALUE:
         raise invalid(
-            "metadata",
+            field,
             f"may be searched for values of at most {MAX_METADATA_VALUE} characters: longer ones"
             " are not indexed",
         )

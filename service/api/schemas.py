@@ -41,7 +41,8 @@ _RFC3339: Final = re.compile(
 )
 
 
-def _check_surrogates(text: str) -> str:
+def check_surrogates(text: str) -> str:
+    """Return the text; raise ValueError if it is none that can be stored as UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -72,19 +73,19 @@ def _check_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_note(note: str | None) -> str | None:
-    return None if note is None else _check_surrogates(note) or None
+    return None if note is None else check_surrogates(note) or None
 
 
-Name = Annotated[StrictStr, Field(min_length=1, max_length=64), AfterValidator(_check_surrogates)]
-TargetText = Annotated[StrictStr, Field(max_length=300), AfterValidator(_check_surrogates)]
+Name = Annotated[StrictStr, Field(min_length=1, max_length=64), AfterValidator(check_surrogates)]
+TargetText = Annotated[StrictStr, Field(max_length=300), AfterValidator(check_surrogates)]
 Text = Annotated[
     StrictStr,
     # Longer ones are refused by `_check_content`, which knows the limit of the kind.
     Field(min_length=1, json_schema_extra={"maxLength": max(MAX_TEXT_CHARACTERS.values())}),
-    AfterValidator(_check_surrogates),
+    AfterValidator(check_surrogates),
 ]
 PhotoLink = Annotated[
-    StrictStr, Field(min_length=1, max_length=MAX_URL_CHARACTERS), AfterValidator(_check_surrogates)
+    StrictStr, Field(min_length=1, max_length=MAX_URL_CHARACTERS), AfterValidator(check_surrogates)
 ]
 Timestamp = Annotated[
     AwareDatetime,

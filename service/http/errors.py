@@ -15,7 +15,9 @@ from fastapi.exceptions import (
     WebSocketRequestValidationError,
 )
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.field_messages import TAGS, field_message
@@ -32,6 +34,12 @@ _STATUS_CODES: Final[Mapping[int, str]] = {
     405: "method_not_allowed",
     413: "body_too_large",
     429: "too_many_requests",
+}
+
+#: In place of what Starlette says of a path or method that no route has.
+_MESSAGES: Final[Mapping[str, str]] = {
+    "Not Found": "There is nothing at this path: /docs lists all.",
+    "Method Not Allowed": "This path does not take this method: see the header Allow.",
 }
 
 #: Field names that may be repeated to the caller. Anything else could be a secret sent by mistake.
@@ -131,13 +139,23 @@ async def _api_error(_request: Request, error: Exception) -> JSONResponse:
     return error_response(error.status, error.code, error.message, **error.extra)
 
 
-async def _http_error(_request: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     if error.status_code == 400:
         # FastAPI's status for JSON that is not UTF-8, nested too deeply, or has huge numbers.
         return _invalid_json()
     code = _STATUS_CODES.get(error.status_code, "error")
-    return error_response(error.status_code, code, str(error.detail), headers=error.headers)
+    message = _MESSAGES.get(error.detail, error.detail)
+    headers = {"Allow": _allowed_methods(request)} if error.status_code == 405 else error.headers
+    return error_response(error.status_code, code, message, headers=headers)
+
+
+def _allowed_methods(request: Request) -> str:
+    """The methods of all routes of a path: Starlette names those of the first one only."""
+    contexts = iter_route_contexts(request.app.routes)
+    routes = (context.original_route for context in contexts)
+    found = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return ", ".join(sorted({name for route in found for name in getattr(route, "methods", ())}))
 
 
 async def _validation_error(_request: Request, error: Exception) -> JSONResponse:

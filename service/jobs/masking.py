@@ -14,6 +14,8 @@ MASK: Final = "***"
 _TEXTS: Final = frozenset(
     ("to", "post", "pk", "username", "text", "text_hash", "body", "thread_id", "note")
 )
+#: In an object that names somebody: why that one is not to be written to.
+_TEXTS_OF_PERSON: Final = _TEXTS | {"reason"}
 #: The same, by where they are: a sentence that may repeat what was sent, the identity of a photo.
 _PLACED_TEXTS: Final = frozenset((("error", "message"), ("photo", "sha256")))
 #: Objects of which each part identifies a person.
@@ -35,15 +37,16 @@ def mask(value: Any, inside: str = "") -> Any:
     if isinstance(value, list):
         return [mask(each, inside) for each in value]
     if isinstance(value, dict) and inside not in _IMPERSONAL:
-        return {name: _mask_field(name, each, inside) for name, each in value.items()}
+        texts = _TEXTS_OF_PERSON if "username" in value else _TEXTS
+        return {name: _mask_field(name, each, inside, texts) for name, each in value.items()}
     return value
 
 
-def _mask_field(name: str, value: Any, inside: str) -> Any:
+def _mask_field(name: str, value: Any, inside: str, texts: frozenset[str]) -> Any:
     if value is None:
         return None
     if name in _UNKNOWN:
         return {"masked": True}
-    if name in _TEXTS or inside in _IDENTITIES or (inside, name) in _PLACED_TEXTS:
+    if name in texts or inside in _IDENTITIES or (inside, name) in _PLACED_TEXTS:
         return MASK
     return mask(value, name)

@@ -259,7 +259,7 @@ def test_a_filter_that_matches_too_many_events_is_refused(
                     "created_until": "2026-01-01T00:00:00Z",
                 }
             },
-            "created_until",
+            "filter.created_until",
         ),
         ({"filter": {"source": "stripe"}, "rule": "never"}, "rule"),
         ({"filter": {"source": "stripe"}, "dry_run": True, "token": "op_" + "a" * 26}, "token"),

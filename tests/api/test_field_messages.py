@@ -75,6 +75,7 @@ def fields(web: WebHarness, path: str, body: Any) -> list[dict[str, str]]:
     return found
 
 
+EARLIER, LATER = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 ONE_OR_MANY: Final = (
     "must be a JSON object, or an array of such objects, sent as Content-Type: application/json"
 )
@@ -115,6 +116,21 @@ ONE_OR_MANY: Final = (
             "filter.metadata.a",
             "must be a string, a number, true or false",
         ),
+        *(
+            (
+                "/jobs:bulk",
+                {"action": "cancel", "filter": {"metadata": entries}},
+                "filter.metadata",
+                "must not contain a lone surrogate",
+            )
+            for entries in ({"\ud800": "x"}, {"x": "\ud800"})
+        ),
+        (
+            "/events:replay",
+            {"filter": {"created_since": LATER, "created_until": EARLIER}},
+            "filter.created_until",
+            "must be later than created_since",
+        ),
     ],
 )
 def test_a_field_is_told_what_it_takes(
@@ -122,3 +138,17 @@ def test_a_field_is_told_what_it_takes(
 ) -> None:
     assert fields(web, path, body) == [{"field": field, "message": message}]
     assert web.contents() == {}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "message"),
+    [
+        ("GET", "/nowhere", "There is nothing at this path: /docs lists all."),
+        ("GET", "/events/a%0ab", "There is nothing at this path: /docs lists all."),
+        ("DELETE", "/jobs", "This path does not take this method: see the header Allow."),
+    ],
+)
+def test_a_path_or_method_that_no_route_has_is_answered_with_a_remedy(
+    web: WebHarness, method: str, path: str, message: str
+) -> None:
+    assert web.api.request(method, path).json()["error"]["message"] == message

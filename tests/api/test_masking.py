@@ -48,7 +48,8 @@ def names(web: WebHarness, ledger: LedgerHarness) -> dict[str, str]:
     job_id = web.api.post("/jobs", json=JOB).json()["id"]
     claim = ledger.claim_and_send(job_id)
     assert ledger.run(ledger.claims.finish(claim, Status.SUCCEEDED, result=RESULT))
-    web.api.put(f"/suppressions/{HANDLE}").raise_for_status()
+    reason = {"reason": f"{CANARY} asked"}
+    web.api.put(f"/suppressions/{HANDLE}", json=reason).raise_for_status()
     return {
         "job_id": job_id,
         "delivery_id": f"dlv_{job_id.removeprefix('job_')}_1",
