@@ -73,7 +73,7 @@ FINAL: Final = frozenset(
 _S = Status
 _STOPPED = frozenset({_S.CANCELED, _S.EXPIRED, _S.FAILED})
 
-#: The allowed next statuses of each status. Only people leave `failed` (retry) and `uncertain`
+#: The allowed next statuses of each status. Only people leave `failed` (retry, replay) and `uncertain`
 #: (retry, settle).
 TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     _S.SCHEDULED: _STOPPED | {_S.QUEUED},
