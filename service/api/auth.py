@@ -149,7 +149,7 @@ NarrowedJobsCaller = Annotated[Caller, Depends(RequireScope("jobs", narrowed=Tru
 #: Who may pause and resume accounts, log them in, and change suppressions.
 AccountsCaller = Annotated[Caller, Depends(RequireScope("accounts"))]
 NarrowedAccountsCaller = Annotated[Caller, Depends(RequireScope("accounts", narrowed=True))]
-#: Who may do what is about everybody: all accounts at once, a person's data.
+#: Who may act on all accounts at once, or on a person's data.
 AdminCaller = Annotated[Caller, Depends(RequireScope("admin"))]
 #: Who may see the list of suppressions: whoever may change it sees whom it names.
 SuppressionsReader = Annotated[

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import redis
 
 from actors.jobs.attempt_recorder import AttemptRecorder
 from actors.jobs.next_steps import Finish
@@ -27,15 +25,7 @@ from service.jobs.lua.heartbeat import HeartbeatReply
 from service.jobs.model import Status
 from service.redis.client import async_client
 from tests.support.encryption import CIPHER
-from tests.support.ledger import TIMES, LedgerHarness, open_ledger
-
-
-@pytest.fixture
-def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
-    """The ledger over an empty store."""
-    assert store.dbsize() == 0
-    with open_ledger(store_url) as ledger:
-        yield ledger
+from tests.support.ledger import TIMES, LedgerHarness
 
 
 @pytest.mark.parametrize(("ending", "becomes"), [(True, "finished"), (False, "abandoned")])
