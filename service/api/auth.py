@@ -155,7 +155,7 @@ AdminCaller = Annotated[Caller, Depends(RequireScope("admin"))]
 SuppressionsReader = Annotated[
     Caller, Depends(RequireScope("read", narrowed=True, shown_with="accounts"))
 ]
-#: Who may see what shows nobody but whom the caller asks for: lookups, numbers. It is not masked.
+#: Who may see what shows only the person asked for, or nobody: lookups, statistics. Not masked.
 UnmaskedReadCaller = Annotated[
     Caller, Depends(RequireScope("read", narrowed=True, shown_with="read"))
 ]
