@@ -1,4 +1,4 @@
-"""The gateway to Instagram: one account's operations in the terms of jobs."""
+"""The gateway to Instagram: one account's calls in the terms of jobs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ResolvedRecipient:
 
 
 class Gateway(AccountClient):
-    """One account's operations; each is one `AccountClient.call`."""
+    """What one account does; each method is one `AccountClient.call`."""
 
     async def resolve(self, to: str) -> ResolvedRecipient:
         """Find a job's recipient.
