@@ -200,3 +200,25 @@ def test_an_event_that_fails_half_way_keeps_its_jobs_and_gives_the_next_none(
         ("unchanged", []),
     ]
     assert len(jobs) == 1
+
+
+@pytest.mark.parametrize(
+    ("statuses", "outcome", "run"),
+    [
+        ([], "became_uncertain", 1),
+        (["failed"], "became_uncertain", 1),
+        (["uncertain"], "retried", 2),
+    ],
+)
+def test_a_job_that_became_uncertain_after_the_plan_is_retried_only_if_that_was_asked_for(
+    ledger: LedgerHarness, operations: Operations, statuses: list[str], outcome: str, run: int
+) -> None:
+    job_id = job_in(ledger, Status.UNCERTAIN)
+    request = Request("retry", {"status": statuses})
+    token = ledger.run(operations.plan(request, PERSON, [job_id])).token
+    ledger.run(operations.start(token, request, PERSON, ""))
+
+    assert ledger.run(operations.advance(token)) == 0
+
+    (item,) = ledger.run(operations.results(token, cursor=None, limit=50)).items
+    assert (item["outcome"], ledger.record(job_id).run) == (outcome, run)
