@@ -39,7 +39,6 @@ from service.jobs.lua.add_event_jobs import AddedJobs, add_event_jobs
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.cancel_job import CancelReply, cancel_job
-from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.group_commit import GroupCommit
 from service.jobs.lua.list_plain_names import list_plain_names
 from service.jobs.lua.preview_job import preview_job
@@ -48,17 +47,16 @@ from service.jobs.lua.retry_job import retry_job
 from service.jobs.lua.runner import Scripts
 from service.jobs.lua.settle_job import SettleReply, settle_job
 from service.jobs.model import (
-    FINAL,
     ONLY_BY_ID,
     SETTLED,
     JobDraft,
     Recognition,
     SettledAs,
-    Status,
     derived_id,
 )
 from service.jobs.prepared_replay import PreparedReplay
 from service.jobs.replies import Acceptance, Creation, Preview, RetryReply
+from service.jobs.rescue import RESCUE_LIMIT, rescue_stranded
 from service.jobs.unfinished_events import finish_event
 from service.logging.setup import get_logger
 from service.redis.client import REDIS_ERRORS
@@ -67,19 +65,6 @@ _log = get_logger(__name__)
 
 #: Records pruned per script call, which blocks the store meanwhile.
 PRUNE_BATCH: Final = 50
-#: Entries that one script call of a rescue checks, and all calls of one run.
-RESCUE_BATCH: Final = 100
-RESCUE_LIMIT: Final = 10_000
-
-#: The indexes that a rescue checks: every status that is not final, the least urgent last.
-UNFINISHED: Final = (
-    *(f"hg:jobs:status:{status}" for status in Status if status not in {*FINAL, Status.SCHEDULED}),
-    "hg:dlvs:status:pending",
-    "hg:dlvs:status:delivering",
-    f"hg:jobs:status:{Status.SCHEDULED}",
-)
-#: The same as arguments of `check_consistency`.
-UNFINISHED_INDEXES: Final = tuple(("index", index) for index in UNFINISHED)
 
 
 @dataclass(frozen=True)
@@ -314,16 +299,5 @@ class Ledger:
             await asyncio.sleep(time.monotonic() - began_at)
 
     async def rescue_stranded(self, limit: int = RESCUE_LIMIT) -> list[Defect]:
-        """Find unfinished work that nothing would ever wake, and schedule its wake-up.
-
-        A run continues where the previous one stopped, and ends after the last index or when it
-        has checked `limit` entries. Everything that it finds points to a bug or to lost data.
-        """
-        found: list[Defect] = []
-        left, done = limit, False
-        while left > 0 and not done:
-            call = check_consistency("rescue", min(left, RESCUE_BATCH), *UNFINISHED_INDEXES)
-            reply = await self._scripts.run(call)
-            left, done = left - reply.checked, reply.done
-            found += reply.problems
-        return found
+        """Wake unfinished work that nothing would ever wake (rescue.py)."""
+        return await rescue_stranded(self._scripts, limit)

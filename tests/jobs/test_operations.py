@@ -194,7 +194,7 @@ def test_an_event_that_fails_half_way_keeps_its_jobs_and_gives_the_next_none(
     # Then each has what is its own
     assert progress == (0, 2)
     items = ledger.run(operations.results(token, cursor=None, limit=50)).items
-    jobs = json.loads(ledger.store.hget("hg:event:stripe:evt_1", "jobs") or "[]")  # type: ignore[arg-type]
+    jobs = json.loads(ledger.store.hget("hg:event:stripe:evt_1", "jobs") or "[]")
     assert [(each["outcome"], each["jobs"]) for each in items] == [
         ("body_gone", jobs),
         ("unchanged", []),
