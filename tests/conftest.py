@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from deploy.local import wait
+from tests.support.ledger import LedgerHarness, open_ledger
 from tests.support.store import empty, running_store
 
 wait.deadline_factor = 4.0
@@ -37,3 +38,11 @@ def store(store_url: str) -> Iterator[redis.Redis]:
     empty(client)
     yield client
     client.close()
+
+
+@pytest.fixture
+def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
+    """The ledger over an empty store."""
+    assert store.dbsize() == 0
+    with open_ledger(store_url) as ledger:
+        yield ledger

@@ -1,4 +1,4 @@
-"""The gateway to Instagram: one account's operations in the terms of jobs."""
+"""The gateway to Instagram: one account's calls in the terms of jobs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from actors.instagram.profiles_and_posts import read_post, read_profile
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.serializers import post_view, user_view
 from actors.instagram.write_query import LostTime, OwnedByOthers, WriteQuery, no_owner
+from actors.instagram.write_verification import FoundDm
 from service.instagram.ids import InvalidIdentifier, recipient_pk, recipient_username
 from service.jobs.verification_report import VerificationReport
 
@@ -34,7 +35,7 @@ class ResolvedRecipient:
 
 
 class Gateway(AccountClient):
-    """One account's operations; each is one `AccountClient.call`."""
+    """What one account does; each method is one `AccountClient.call`."""
 
     async def resolve(self, to: str) -> ResolvedRecipient:
         """Find a job's recipient.
@@ -173,14 +174,7 @@ class Gateway(AccountClient):
                 str(client.user_id), text, intended_at, context, owned_by_others, lost, read_so_far
             )
             found = await write_verification.find_dm(client, pk, query)
-            if found is None:
-                return None
-            return DmReceipt(
-                stored_rows.message_id(found.item),
-                found.thread_id,
-                stored_rows.client_context(found.item) or context,
-                found.by_token,
-            )
+            return _dm_receipt(found, context) if found else None
 
         return await self.call(read)
 
@@ -222,6 +216,15 @@ class Gateway(AccountClient):
             return CommentReceipt(stored_rows.comment_id(found)) if found else None
 
         return await self.call(read)
+
+
+def _dm_receipt(found: FoundDm, context: str) -> DmReceipt:
+    return DmReceipt(
+        stored_rows.message_id(found.item),
+        found.thread_id,
+        stored_rows.client_context(found.item) or context,
+        found.by_token,
+    )
 
 
 def _monotonic_ago(age_ms: int) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from service.accounts.device_identity import changed_traits
 from service.accounts.session_settings import user_pks
@@ -84,19 +85,9 @@ async def import_session(
     settings = check_document(document, username)
     # Read the version first, so that a session saved from now on is not overwritten.
     version = await store.version(account)
-    try:
-        stored = await store.load(account, username) or _NO_SESSION
-    except SessionUnreadable:
-        if not reset_device:
-            raise
-        changed = True
-    else:
-        traits = changed_traits(stored.settings, settings)
-        changed = bool(traits)
-        if not reset_device:
-            _check_same_user(account, user_pks(stored.settings), user_pks(settings))
-            if traits:
-                raise OtherDevice(account, traits)
+    changed = reset_device and await _changes_device(store, account, username, settings)
+    if not reset_device:
+        await _check_same_user_and_device(store, account, username, settings)
     decision = "session_reset" if changed else "session_import"
     new = await store.save(
         account,
@@ -107,6 +98,26 @@ async def import_session(
         audited=audit_entry(decision, "", requester, account),
     )
     return Imported(new, changed)
+
+
+async def _changes_device(
+    store: SessionStore, account: str, username: str, settings: Mapping[str, Any]
+) -> bool:
+    """Whether a session is another device's than the stored one, or may be: that is unreadable."""
+    try:
+        stored = await store.load(account, username) or _NO_SESSION
+    except SessionUnreadable:
+        return True
+    return bool(changed_traits(stored.settings, settings))
+
+
+async def _check_same_user_and_device(
+    store: SessionStore, account: str, username: str, settings: Mapping[str, Any]
+) -> None:
+    stored = await store.load(account, username) or _NO_SESSION
+    _check_same_user(account, user_pks(stored.settings), user_pks(settings))
+    if traits := changed_traits(stored.settings, settings):
+        raise OtherDevice(account, traits)
 
 
 def _check_same_user(account: str, stored: set[str], new: set[str]) -> None:

@@ -149,13 +149,13 @@ NarrowedJobsCaller = Annotated[Caller, Depends(RequireScope("jobs", narrowed=Tru
 #: Who may pause and resume accounts, log them in, and change suppressions.
 AccountsCaller = Annotated[Caller, Depends(RequireScope("accounts"))]
 NarrowedAccountsCaller = Annotated[Caller, Depends(RequireScope("accounts", narrowed=True))]
-#: Who may do what is about everybody: all accounts at once, a person's data.
+#: Who may act on all accounts at once, or on a person's data.
 AdminCaller = Annotated[Caller, Depends(RequireScope("admin"))]
 #: Who may see the list of suppressions: whoever may change it sees whom it names.
 SuppressionsReader = Annotated[
     Caller, Depends(RequireScope("read", narrowed=True, shown_with="accounts"))
 ]
-#: Who may see what shows nobody but whom the caller asks for: lookups, numbers. It is not masked.
+#: Who may see what shows only the person asked for, or nobody: lookups, statistics. Not masked.
 UnmaskedReadCaller = Annotated[
     Caller, Depends(RequireScope("read", narrowed=True, shown_with="read"))
 ]

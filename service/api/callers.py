@@ -14,7 +14,7 @@ _ACTS: Final = {
     "read": "read this",
     "jobs": "create or change jobs, or see people",
     "accounts": "change accounts or suppressions",
-    "admin": "do what is about everybody",
+    "admin": "act on all accounts at once, or on a person's data",
 }
 
 

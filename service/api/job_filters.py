@@ -33,7 +33,9 @@ _SPACE_BEFORE_ZONE: Final = re.compile(r" (?=[0-9]{2}:[0-9]{2}$)")
 
 def _check_statuses(given: object) -> object:
     if isinstance(given, list) and not set(map(str, given)) <= set(Status):
-        raise ValueError(f"must be of {_STATUSES}, each by itself: status=failed&status=expired")
+        raise ValueError(
+            f"must be one of {_STATUSES}; repeat it for more: status=failed&status=expired"
+        )
     return given
 
 

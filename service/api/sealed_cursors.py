@@ -1,4 +1,4 @@
-"""Cursors that say nothing to who has them: where a list goes on is the name of a person."""
+"""Cursors that tell their holder nothing: the place where a list goes on is a person's name."""
 
 from __future__ import annotations
 

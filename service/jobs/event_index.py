@@ -1,6 +1,6 @@
 """Keeps every event in the indexes by which it is found, whatever release has accepted it.
 
-This release lists an event when it accepts it. A walk over all events, in the order in which they
+This release lists an event when it accepts it. A pass over all events, in the order in which they
 came, lists those of earlier releases, also those that one accepts during a deploy. It goes on
 where it stopped: field `events` of `hg:indexed` is the sequence number that it has come to.
 """
@@ -23,14 +23,14 @@ _STATE, _FIELD = "hg:indexed", "events"
 
 
 class EventIndex:
-    """The walk over all events."""
+    """The pass over all events."""
 
     def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
         self._scripts = Scripts(client, script_config)
 
     async def complete(self, limit: int) -> int:
-        """Go on with the walk; returns how many events it has listed.
+        """Go on with the pass; returns how many events it has listed.
 
         Parameters:
           limit: The most events to look at.

@@ -1,10 +1,10 @@
 """Keeps every job in the indexes by rule, source, error code and metadata, whatever release created
 or ended it.
 
-New jobs are listed when they are created. A walk over all jobs, in the order of their creation,
+New jobs are listed when they are created. A pass over all jobs, in the order of their creation,
 lists those of an earlier release; queries do not trust these indexes beyond where it has come. A
-second walk goes round and round: it finds the errors that workers of an earlier release have stored
-since, during a deploy.
+second pass, which starts again whenever it has ended, finds the errors that workers of an earlier
+release have stored since, during a deploy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BATCH: Final = 200
 
 
 class JobIndexes:
-    """The walks over all jobs.
+    """The passes over all jobs.
 
     Parameters:
       client: The event loop's Redis client.

@@ -282,7 +282,7 @@ class Ledger:
     async def settle(
         self, job_id: str, settled_as: SettledAs, by: str, address: str = "", *, note: str | None
     ) -> SettleReply:
-        """End an uncertain job as a person says that its write went."""
+        """End an uncertain job in the way that a person says its write went."""
         call = settle_job(job_id, str(SETTLED[settled_as]), by, address, json.dumps(note))
         return await self._scripts.run(call)
 

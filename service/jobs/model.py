@@ -73,8 +73,8 @@ FINAL: Final = frozenset(
 _S = Status
 _STOPPED = frozenset({_S.CANCELED, _S.EXPIRED, _S.FAILED})
 
-#: The allowed next statuses of each status. Only people leave `failed` (retry) and `uncertain`
-#: (retry, settle).
+#: The allowed next statuses of each status. Only people leave `failed` (retry, replay) and
+#: `uncertain` (retry, settle).
 TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     _S.SCHEDULED: _STOPPED | {_S.QUEUED},
     _S.QUEUED: _STOPPED | {_S.RUNNING, _S.WAITING, _S.HELD},

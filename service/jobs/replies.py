@@ -1,4 +1,4 @@
-"""Results of the ledger's operations. Pure data."""
+"""Results of the ledger's steps. Pure data."""
 
 from __future__ import annotations
 

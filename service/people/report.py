@@ -51,7 +51,7 @@ class ReportSources:
 
 
 class PersonReport:
-    """Reads what is kept about persons.
+    """Reads what is kept about people.
 
     Parameters:
       client: The event loop's Redis client.

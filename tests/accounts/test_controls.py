@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 import redis
 
 from service.jobs.account_effect import AccountEffect
@@ -15,16 +13,9 @@ from service.jobs.lua.control_account import control_account
 from service.jobs.model import Status
 from tests.support.invariants import audit, diagnosis
 from tests.support.job_states import job_in
-from tests.support.ledger import HOUR, LedgerHarness, open_ledger
+from tests.support.ledger import HOUR, LedgerHarness
 
 COOL_DM = AccountEffect(cooldown="slow_down", kind="dm", cooldown_ms=HOUR)
-
-
-@pytest.fixture
-def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
-    assert store.dbsize() == 0
-    with open_ledger(store_url) as ledger:
-        yield ledger
 
 
 def _pause(ledger: LedgerHarness, account: str = "shop") -> None:

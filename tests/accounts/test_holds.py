@@ -13,7 +13,7 @@ from actors.instagram.error_policies import ErrorPolicy, Outcome
 from service.accounts.holds import accepts_code, remedy, what_it_asks
 from service.jobs.account_effect import AccountEffect
 from service.jobs.model import Status
-from tests.support.ledger import LedgerHarness, open_ledger
+from tests.support.ledger import LedgerHarness
 from tests.support.limited_ledger import LedgerFactory, ledger_factory, limits
 
 GENERIC: Final = remedy("a_code_of_a_newer_release", "shop", {})
@@ -81,13 +81,6 @@ def test_a_challenge_that_only_the_app_answers_does_not_ask_for_a_code() -> None
 
 
 # -- over a store
-
-
-@pytest.fixture
-def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
-    assert store.dbsize() == 0
-    with open_ledger(store_url) as ledger:
-        yield ledger
 
 
 @pytest.fixture

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
 
 from service.accounts.encryption import derive_keys
 from service.accounts.session_store import SessionStore, SessionUnreadable
-from tests.support.ledger import LedgerHarness, open_ledger
+from tests.support.ledger import LedgerHarness
 from tests.support.session_store import SECRET
 
 SETTINGS: dict[str, Any] = {"uuids": {"phone_id": "p-1"}, "cookies": {"sessionid": "s"}}
 CIPHER = derive_keys(SECRET)
-
-
-@pytest.fixture
-def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
-    """The ledger over an empty store."""
-    assert store.dbsize() == 0
-    with open_ledger(store_url) as ledger:
-        yield ledger
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,7 +24,7 @@ from actors.lease_heartbeat import (
 from deploy.local.wait import until
 from service.jobs.lua.heartbeat import HeartbeatReply
 from service.jobs.model import Status
-from tests.support.ledger import TIMES, LedgerHarness, open_ledger
+from tests.support.ledger import TIMES, LedgerHarness
 
 #: Due at no full second, and closer together than the heartbeat's own beats.
 DELAYS_MS = (150, 700, 850, 1300, 1350)
@@ -43,14 +42,6 @@ class Heartbeats:
         """Stop them all."""
         for heartbeat in self._heartbeats:
             heartbeat.stop()
-
-
-@pytest.fixture
-def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
-    """The ledger over an empty store."""
-    assert store.dbsize() == 0
-    with open_ledger(store_url) as ledger:
-        yield ledger
 
 
 @pytest.mark.parametrize("workers", [1, 3])

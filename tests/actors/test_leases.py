@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import redis
 
 from actors.jobs.attempt_recorder import AttemptRecorder
 from actors.jobs.next_steps import Finish
@@ -27,15 +25,7 @@ from service.jobs.lua.heartbeat import HeartbeatReply
 from service.jobs.model import Status
 from service.redis.client import async_client
 from tests.support.encryption import CIPHER
-from tests.support.ledger import TIMES, LedgerHarness, open_ledger
-
-
-@pytest.fixture
-def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
-    """The ledger over an empty store."""
-    assert store.dbsize() == 0
-    with open_ledger(store_url) as ledger:
-        yield ledger
+from tests.support.ledger import TIMES, LedgerHarness
 
 
 @pytest.mark.parametrize(("ending", "becomes"), [(True, "finished"), (False, "abandoned")])
@@ -104,22 +94,30 @@ def test_a_lease_is_certain_for_six_tenths_of_its_time(
     assert lease.seconds_left() == pytest.approx(left, abs=1e-6)
 
 
-def test_a_lease_is_renewed_from_when_the_beat_was_sent_not_from_its_reply(store_url: str) -> None:
+def test_a_lease_is_renewed_from_when_the_beat_was_sent_not_from_its_reply(
+    monkeypatch: pytest.MonkeyPatch, store_url: str
+) -> None:
+    sent_at, seconds_to_reply = 1000.0, 0.5
+    clock = SimpleNamespace(now=sent_at)
+
     # Given a store that may have renewed the lease at once, and whose reply is slow
     def slow_reply(_call: Any) -> HeartbeatReply:
-        time.sleep(0.5)
+        clock.now += seconds_to_reply
         return HeartbeatReply(lost=set(), done=0, next_ms=5000, loss=None)
 
-    async def scenario() -> float:
+    async def scenario() -> Lease:
         heartbeat = LeaseHeartbeat(store_url, TIMES)
         with heartbeat.maintain("job", "owner", 1, claimed_at=0.0) as lease:
             assert lease.renewed_at == 0.0
             heartbeat._scripts.run = slow_reply  # type: ignore[assignment]
             heartbeat._beat()
         heartbeat.stop()
-        return time.monotonic() - lease.renewed_at
+        return lease
 
-    assert 0.5 <= asyncio.run(scenario()) < 10
+    fake_time = SimpleNamespace(monotonic=lambda: clock.now)
+    monkeypatch.setattr("actors.lease_heartbeat.time", fake_time)
+    assert asyncio.run(scenario()).renewed_at == sent_at
+    assert clock.now == sent_at + seconds_to_reply
 
 
 def test_work_is_cancelled_before_its_lease_ends_when_the_store_is_gone() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
 from dramatiq import Message
 from dramatiq.broker import MessageProxy
 from dramatiq.middleware import CurrentMessage
@@ -16,15 +15,8 @@ from structlog.testing import capture_logs
 from actors import maintenance
 from actors.runtime import Runtime
 from service.jobs.model import Status
-from tests.support.ledger import Event, LedgerHarness, open_ledger
+from tests.support.ledger import Event, LedgerHarness
 from tests.support.runtime import make_runtime
-
-
-@pytest.fixture
-def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
-    assert store.dbsize() == 0
-    with open_ledger(store_url) as ledger:
-        yield ledger
 
 
 @pytest.fixture

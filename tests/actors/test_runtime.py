@@ -20,15 +20,7 @@ from actors.runtime import RuntimeMiddleware, WorkerConfig
 from deploy.local.wait import free_port, until
 from service.config.settings import Settings
 from service.jobs.model import Status
-from tests.support.ledger import TIMES, LedgerHarness, open_ledger
-
-
-@pytest.fixture
-def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
-    """The ledger over an empty store."""
-    assert store.dbsize() == 0
-    with open_ledger(store_url) as ledger:
-        yield ledger
+from tests.support.ledger import TIMES, LedgerHarness
 
 
 def settings_for(url: str) -> Settings:

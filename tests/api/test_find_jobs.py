@@ -253,7 +253,7 @@ def test_all_filters_are_combined(web: WebHarness, ledger: LedgerHarness) -> Non
         ("to=jenny%20and%20joe", "to", ""),
         ("status=done", "status", "uncertain"),
         ("status=failed,uncertain", "status", "status=failed&status=expired"),
-        ("status=failed&status=done", "status", "each by itself"),
+        ("status=failed&status=done", "status", "repeat it for more"),
         ("kind=like", "kind", "'dm'"),
         ("rule=", "rule", "at least 1 character"),
         (f"source={'x' * 101}", "source", "at most 100 characters"),

@@ -171,7 +171,7 @@ def deliver(
 
 def wait_until(due: float) -> float:
     """Wait for a moment of the monotonic clock, unless it is over; returns what it is then."""
-    time.sleep(max(0.0, due - time.monotonic()))
+    time.sleep(max(0.0, due - time.monotonic()))  # what a sender's rate is made of
     return time.monotonic()
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-import redis
 
 from service.deliveries.delivery_filter import DeliveryFilter
 from service.deliveries.store import DeliveryClaim
 from service.jobs.model import Status
 from tests.support.invariants import audit
 from tests.support.job_states import job_in
-from tests.support.ledger import DAY, SECOND, TIMES, LedgerHarness, open_ledger
+from tests.support.ledger import DAY, SECOND, TIMES, LedgerHarness
 
 ATTEMPT = {
     "number": 1,
@@ -24,13 +22,6 @@ ATTEMPT = {
     "message": 'said "no" \\ é 🎉',
     "next_in_ms": None,
 }
-
-
-@pytest.fixture
-def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
-    assert store.dbsize() == 0
-    with open_ledger(store_url) as ledger:
-        yield ledger
 
 
 @pytest.fixture

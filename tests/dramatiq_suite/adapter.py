@@ -35,6 +35,7 @@ from service.redis.client import sync_client
 _CONNECTIONS = 16
 _STOP_SECONDS = 5.0
 _JOIN_INTERVAL_SECONDS = 0.02
+_POLL_SECONDS = 0.001
 #: How long `enqueue` waits at most; queues may be full.
 _HANDOVER_SECONDS = 0.1
 
@@ -98,7 +99,7 @@ class StubLikeBroker(SuiteBroker):
         enqueued = super().enqueue(message, delay=delay)
         deadline = time.monotonic() + _HANDOVER_SECONDS
         while time.monotonic() < deadline and self._is_coming(enqueued):
-            time.sleep(0.001)
+            time.sleep(_POLL_SECONDS)  # Redis tells nobody of a message that is fetched
         return enqueued
 
     def _is_coming(self, message: Message[Any]) -> bool:
@@ -118,7 +119,7 @@ class StubLikeBroker(SuiteBroker):
         while self.do_qsize(queue_name):
             if deadline is not None and time.monotonic() > deadline:
                 raise QueueJoinTimeout(queue_name)  # type: ignore[no-untyped-call]
-            time.sleep(_JOIN_INTERVAL_SECONDS)
+            time.sleep(_JOIN_INTERVAL_SECONDS)  # nor of a queue that is empty
         errors = self._rejected.errors.pop(queue_name, [])
         if errors and fail_fast:
             raise errors[0]

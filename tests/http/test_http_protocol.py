@@ -192,7 +192,7 @@ def test_one_byte_after_another_prolongs_nothing(server: BoundedServer) -> None:
         while server.counted["connection", "slow_head"] == 0:
             drip(connection, b"\r\n")
             assert time.monotonic() - started < 20 * SECONDS
-            time.sleep(SECONDS / 20)
+            time.sleep(SECONDS / 20)  # the gap between bytes, well within the time for a head
 
 
 def test_the_time_for_a_head_starts_anew_after_a_response(server: BoundedServer) -> None:

@@ -62,7 +62,7 @@ def loop(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 def blocks_the_loop(seconds: float, password: str = SECRET) -> str:
     """Block the caller, with a secret in a local variable."""
-    time.sleep(seconds)
+    time.sleep(seconds)  # is the block
     return password
 
 

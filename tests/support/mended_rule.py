@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,19 +30,22 @@ MENDED_CONFIG = CONFIG + TYPO_RULE % "handle"
 @pytest.fixture
 def wrong_web(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[WebHarness]:
     """The application with a rule whose recipient has a typo."""
-    folder = tmp_path / "wrong"
-    folder.mkdir()
-    with run_web(store_url, folder, WRONG_CONFIG) as port, connect(port, store) as found:
-        yield found
+    with _serving(WRONG_CONFIG, store_url, store, tmp_path / "wrong") as web:
+        yield web
 
 
 @pytest.fixture
 def mended_web(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[WebHarness]:
     """The same application after a deploy that corrected the rule."""
-    folder = tmp_path / "mended"
+    with _serving(MENDED_CONFIG, store_url, store, tmp_path / "mended") as web:
+        yield web
+
+
+@contextmanager
+def _serving(config: str, store_url: str, store: redis.Redis, folder: Path) -> Iterator[WebHarness]:
     folder.mkdir()
-    with run_web(store_url, folder, MENDED_CONFIG) as port, connect(port, store) as found:
-        yield found
+    with run_web(store_url, folder, config) as port, connect(port, store) as web:
+        yield web
 
 
 def paid(number: int) -> bytes:

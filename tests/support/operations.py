@@ -16,10 +16,7 @@ from tests.support.runtime import make_runtime
 
 def plan(api: httpx.Client, action: str, filter_: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Plan an operation on jobs; returns the answer's body."""
-    answer = api.post("/jobs:bulk", json={"action": action, "filter": filter_, **more})
-    assert answer.status_code == 200, answer.text
-    body: dict[str, Any] = answer.json()
-    return body
+    return _planned(api, "/jobs:bulk", {"action": action, "filter": filter_, **more})
 
 
 def confirm(api: httpx.Client, planned: dict[str, Any], **more: Any) -> httpx.Response:
@@ -50,7 +47,11 @@ async def _drive(runtime: Runtime, operation_id: str, workers: int) -> None:
 
 def plan_replay(api: httpx.Client, filter_: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Plan a replay of events; returns the answer's body."""
-    answer = api.post("/events:replay", json={"filter": filter_, **more})
+    return _planned(api, "/events:replay", {"filter": filter_, **more})
+
+
+def _planned(api: httpx.Client, path: str, request: dict[str, Any]) -> dict[str, Any]:
+    answer = api.post(path, json=request)
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
     return body

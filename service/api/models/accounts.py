@@ -14,7 +14,7 @@ from service.jobs.model import Pausable
 class HoldDetails(Answer):
     """What Instagram said, as far as it is safe; null where it did not say."""
 
-    at: str | None = Field(description="What met it: the `login`, or another `call`")
+    at: str | None = Field(description="Where it was met: at the `login`, or another `call`")
     kind: str | None = Field(
         description="The kind of challenge; `native`: only Instagram's app answers it"
     )
@@ -27,7 +27,7 @@ class Hold(Answer):
     """What only a person ends."""
 
     reason: str = Field(description="`paused`, or the code of what Instagram answered")
-    note: str | None = Field(description="By whoever paused it, or what to do")
+    note: str | None = Field(description="What happened, or the reason given with a pause")
     since: Time | None
     remedy: str = Field(description="What to do, in a sentence or two that name the requests")
     accepts_code: bool = Field(description="Whether a verification code can end it")

@@ -15,7 +15,8 @@ class RuleNote(Answer):
 
     rule: str
     outcome: NoteOutcome = Field(
-        description="`rejected`: it matched, and its job ended at once because of its field"
+        description="`rejected`: it matched, and its job ended at once, because a field could not"
+        " be filled in"
     )
     message: str | None = Field(description="Why it could not be evaluated or filled in")
     code: str = sometimes("Of `rejected`: the code of the job's error")

@@ -158,7 +158,7 @@ local function check_ended(job)
 end
 
 -- The indexes that must list a job: also those that an earlier release does not write, once the
--- walk that does it has passed the job.
+-- pass that does it has reached the job.
 local function due_indexes(job)
   local upto = tonumber(redis.call('HGET', 'hg:indexed', 'upto') or 0)
   return tonumber(job.seq) <= upto and lists_of(job) or job_indexes.first(job)

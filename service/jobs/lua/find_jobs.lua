@@ -20,9 +20,9 @@ local CLOCK_STEP = 600000
 local is_told_by_indexes = not (query.rule or query.source or query.codes or query.metadata or
   query.person)
 
--- What a query asks for: conditions, each with indexes of which one has every job that meets it.
+-- The conditions of a query. Every job that meets one is in one of its indexes.
 --   upto           the seq up to which these have all such jobs; nil for all that there are
---   field, wanted  what tells it, too, where that takes less time than to ask the indexes
+--   field, wanted  the record's field that tells it as well, where that is faster than the indexes
 local conditions = {}
 
 local function add_condition(indexes, upto, field, values)

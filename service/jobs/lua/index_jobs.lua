@@ -17,7 +17,7 @@ local function add_entry(index, job)
   missing = missing + redis.call('ZADD', index, job.seq, job.id)
 end
 
--- What is broken is left to the doctor.
+-- A broken record is left to `heliograph doctor`.
 local function check_job(id)
   local done, job = pcall(load_job, id)
   if done and job and not is_newer(job) then pcall(job_indexes.visit_added, job, add_entry) end

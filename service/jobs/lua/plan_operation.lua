@@ -1,7 +1,7 @@
 -- Keeps the plan of an operation until it is confirmed or expires.
 -- ARGV   operation_id, keep (for how long, ms), fields (JSON; see operations.lua), then the items
 -- Reply  when the plan expires (unix ms)
--- Keeps  nothing is done, listed or woken by a plan.
+-- Keeps  a plan does nothing, is listed nowhere and wakes nobody.
 --- @include "operations"
 local operation_id, keep, fields = unpack(ARGV, 1, 3)
 local FIRST_ITEM = 4

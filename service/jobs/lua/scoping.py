@@ -15,7 +15,7 @@ _WORD: Final = re.compile(r"\w+")
 
 
 def scoped(files: Mapping[str, str], bodies: Iterable[str]) -> dict[str, str]:
-    """Make each file a function of its own, outside of which only names that are used are known.
+    """Wrap each file in a function of its own that exports only the names that others use.
 
     Parameters:
       files: Texts of files, without comments, by name.

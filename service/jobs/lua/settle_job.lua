@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Ends an uncertain job as a person says that its write went.
+-- Ends an uncertain job in the way that a person says its write went.
 -- ARGV   job_id, to (succeeded: the write is there | failed: it is not), by (who settles it),
 --        address (where that came from, '' for none), note (JSON: their words, or null)
 -- Reply  ok | refused (the job is not uncertain) | erased (what it said of a person was erased, and

@@ -8,7 +8,7 @@ SettleReply = Literal["ok", "refused", "erased", "newer", "none"]
 
 
 def settle_job(job_id: str, to: str, by: str, address: str, note: str) -> ScriptCall[SettleReply]:
-    """End an uncertain job as a person says that its write went (settle_job.lua).
+    """End an uncertain job in the way that a person says its write went (settle_job.lua).
 
     Parameters:
       to: succeeded or failed.

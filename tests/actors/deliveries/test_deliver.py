@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
 
 from actors.deliveries.deliver import NOT_COUNTED_RETRY_MS, deferral_ms, deliver
 from service.deliveries.attempt_results import AttemptResult
 from service.deliveries.retry_schedule import HARD_STOP_MS
 from tests.support.deliveries import due_deliveries
-from tests.support.ledger import LedgerHarness, open_ledger
+from tests.support.ledger import LedgerHarness
 from tests.support.limited_ledger import SLACK, now_ms
 from tests.support.runtime import endpoint, make_runtime
-
-
-@pytest.fixture
-def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
-    with open_ledger(store_url) as ledger:
-        yield ledger
 
 
 class ScriptedClient:

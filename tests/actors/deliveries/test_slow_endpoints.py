@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-import redis
 
 from actors.deliveries.deliver import deliver
 from actors.egress.callback_client import CallbackClient, CallbackLimits
@@ -21,7 +20,7 @@ from service.deliveries.retry_schedule import HARD_STOP_MS
 from service.network.ip_filter import IpFilter, parse_cidrs
 from tests.support.deliveries import due_deliveries
 from tests.support.invariants import audit
-from tests.support.ledger import LedgerHarness, open_ledger
+from tests.support.ledger import LedgerHarness
 from tests.support.misbehaving_servers import (
     Behaviour,
     Conversation,
@@ -37,12 +36,6 @@ CONCURRENCY = 50
 
 Servers = Mapping[str, MisbehavingServer]
 Scenario = Callable[[Runtime, Servers], Coroutine[Any, Any, Any]]
-
-
-@pytest.fixture
-def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
-    with open_ledger(store_url) as ledger:
-        yield ledger
 
 
 def with_servers(

@@ -26,7 +26,7 @@ local function person_index(key) return 'hg:who:' .. key end
 
 local function code_index(code) return 'hg:jobs:code:' .. code end
 
--- Nil for a text that is not written as numbers are. As Lua reads them, numbers may be hexadecimal.
+-- Nil for a text that is not a decimal number. (Lua would also accept hexadecimal ones.)
 function job_indexes.number_of(text)
   return string.find(text, '^%-?%d[%d.eE+-]*$') and tonumber(text) or nil
 end
@@ -58,7 +58,7 @@ local function is_short(text, most)
   return characters <= most
 end
 
--- An object of a job's metadata, in which nobody vouches for anything but that it is JSON.
+-- A job's metadata as an object. Only that it is JSON is certain.
 local function metadata_of(job)
   local done, metadata = pcall(cjson.decode, job.metadata)
   return done and type(metadata) == 'table' and metadata or {}

@@ -20,7 +20,8 @@
 --                                (event_indexes.lua)
 --   hg:indexed                   hash: up to which seq all jobs (upto) and events (events) are in
 --                                the indexes that earlier releases do not write (job_indexes.lua,
---                                event_indexes.lua)
+--                                event_indexes.lua), and where the round over all jobs is (again;
+--                                index_jobs.lua)
 --   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL,
 --                                encrypted; hg:jobtl:{id} its timeline
 --   hg:jobphoto:{id}             the JPEG that it sends, encrypted, until it ends; expires at the
@@ -28,8 +29,6 @@
 --   hg:jobs, hg:jobs:status:{s}, hg:jobs:account:{a}, hg:jobs:kind:{k}    zsets seq -> job id
 --   hg:jobs:rule:{r}, hg:jobs:source:{s}, hg:jobs:code:{c}, hg:jobs:meta:{hash}    the same; what
 --                                only newer releases write (job_indexes.lua)
---   hg:indexed                   hash: upto (all jobs with a smaller seq are in those four), again
---                                (where the round over all jobs is; index_jobs.lua)
 --   hg:jobevents:{id}            set: source:id of further events that list it; expires
 --   hg:traces:{key}              set: caches that show this person; expires (people.lua)
 --   hg:people                    hash: up to which seq jobs are known to be listed under their

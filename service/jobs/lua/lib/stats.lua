@@ -67,8 +67,8 @@ function stats.count_end(job, now)
   count_in_hour(hour, field, 1, now)
 end
 
--- Takes the end of a run back, when a person says how it did end. One that an older release has
--- recorded was never counted.
+-- Takes back the count of a run's end when a person says how it really ended. One that an older
+-- release has recorded was never counted.
 function stats.uncount_end(job, now)
   local hour, field = counted_as(job)
   if tonumber(redis.call('HGET', stats_key(hour), field) or 0) > 0 then

@@ -58,7 +58,7 @@ do
     return names
   end
 
-  -- What the first of these keys says that exists, and its name.
+  -- The value and the name of the first of these keys that exists.
   function tombstones.first_value(names)
     for _, name in ipairs(names) do
       local value = redis.call('GET', name)
@@ -79,7 +79,7 @@ do
     redis.call('PEXPIRE', gained_key(id), digits(keep_ms))
   end
 
-  -- Those of the named keys that lead to this value.
+  -- The keys among these that have this value.
   local function leading_to(value, names)
     local found = {}
     for _, name in ipairs(names) do

@@ -1,5 +1,0 @@
-"""The ledger over an empty store."""
-
-from tests.jobs.conftest import ledger
-
-__all__ = ["ledger"]
