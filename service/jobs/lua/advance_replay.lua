@@ -44,7 +44,9 @@ local function end_event(outcome, is_problem, made)
   return {outcome, is_problem, made}
 end
 
-local function leave(outcome, is_problem) return end_event(outcome, is_problem, all_made({}, {})) end
+local function leave(outcome, is_problem)
+  return end_event(outcome, is_problem, all_made({}, {}))
+end
 
 local function replay(event, entries, notes, otherwise, is_problem, is_last, reference, new_names)
   if entries == '' then return leave(otherwise, is_problem == '1') end

@@ -1,7 +1,7 @@
 #!lua flags=no-writes
--- Finds events, newest first, in the smallest index that has all of them. Beyond the seq up to which
--- the indexes are complete (field `events` of hg:indexed), that is the list of all: an earlier
--- release may have accepted some.
+-- Finds events, newest first, in the smallest index that has all of them. Beyond the seq up to
+-- which the indexes are complete (field `events` of hg:indexed), that is the list of all: an
+-- earlier release may have accepted some.
 -- ARGV   query (JSON; what an event must meet, absent for any: source, type, statuses (a list),
 --        rule, outcome, since and until (unix ms; not `until` itself)), cursor ('' for the newest,
 --        else only events before this seq), limit (the most to find), effort (the most entries to
