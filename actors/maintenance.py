@@ -13,13 +13,12 @@ from service.people.index import PersonIndex
 
 #: Longer than the clocks or queues of any two schedulers are apart.
 LOCK_SECONDS = 3600
-#: Jobs that one run looks at to list those of older releases: all that a busy installation creates
-#: in between, and more, so that after a deploy it catches up.
+#: Jobs and events that one run looks at to list those of older releases: all that a busy
+#: installation creates in between, and more, so that after a deploy it catches up. Beyond where it
+#: has come, a filter of events compares their records.
 MAX_LISTED = 20_000
 #: Jobs that one run looks at again: a million in eight hours.
 MAX_RECHECKED = 2_000
-#: The same for events, of which a busy installation has more than jobs.
-MAX_INDEXED = 100_000
 
 _log = get_logger(__name__)
 
@@ -29,12 +28,10 @@ async def retention(runtime: Runtime) -> None:
     if not await _is_first_run(runtime, "retention"):
         return
     dropped = await runtime.ledger.prune()
-    indexed = await EventIndex(runtime.client, runtime.config.script_config).complete(MAX_INDEXED)
     _log.info(
         "pruned expired records",
         records=dropped,
         libraries=await drop_unused(runtime.client),
-        indexed_events=indexed,
     )
 
 
@@ -47,17 +44,18 @@ async def rescue(runtime: Runtime) -> None:
     if found:
         first = [f"{stranded.id}: {stranded.problem}" for stranded in found[:10]]
         _log.error("rescued orphaned work", count=len(found), first=first)
-    await _list_jobs(runtime)
+    await _list_records(runtime)
 
 
-async def _list_jobs(runtime: Runtime) -> None:
-    """List jobs where a process of an older release, or with another SECRET_KEY, has not."""
+async def _list_records(runtime: Runtime) -> None:
+    """List what a process of an older release, or with another SECRET_KEY, has not listed."""
     client, script_config = runtime.client, runtime.config.script_config
     persons = await PersonIndex(client, script_config).complete(MAX_LISTED)
     indexes = JobIndexes(client, script_config)
     missing = await indexes.complete(MAX_LISTED) + await indexes.recheck(MAX_RECHECKED)
-    if persons.listed or missing:
-        _log.info("listed jobs", under_persons=persons.listed, in_indexes=missing)
+    events = await EventIndex(client, script_config).complete(MAX_LISTED)
+    if persons.listed or missing or events:
+        _log.info("listed records", under_persons=persons.listed, in_indexes=missing, events=events)
 
 
 async def _is_first_run(runtime: Runtime, name: str) -> bool:

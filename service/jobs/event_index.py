@@ -15,6 +15,7 @@ import redis.asyncio as aredis
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.index_events import index_events
 from service.jobs.lua.runner import Scripts
+from service.jobs.queries import oldest_members
 
 #: Events per script call, which blocks the store meanwhile.
 _BATCH: Final = 100
@@ -36,7 +37,7 @@ class EventIndex:
         """
         listed, at = 0, await self._position()
         for _ in range(0, limit, _BATCH):
-            events = await self._events_after(at)
+            events = await oldest_members(self._client, "hg:events", at, _BATCH)
             if not events:
                 break
             listed += await self._scripts.run(index_events(*(event for event, _ in events)))
@@ -47,16 +48,3 @@ class EventIndex:
     async def _position(self) -> int:
         found = await cast("Awaitable[bytes | None]", self._client.hget(_STATE, _FIELD))
         return int(found or 0)
-
-    async def _events_after(self, seq: int) -> list[tuple[str, int]]:
-        entries = await self._client.zrange(
-            "hg:events",
-            cast("int", f"({seq}"),
-            cast("int", "+inf"),
-            byscore=True,
-            offset=0,
-            num=_BATCH,
-            withscores=True,
-        )
-        rows = cast("list[tuple[bytes, float]]", entries)
-        return [(member.decode(), int(at)) for member, at in rows]

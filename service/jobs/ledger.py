@@ -23,6 +23,7 @@ from redis.exceptions import RedisError
 
 from service.encryption import places
 from service.encryption.cipher import Cipher
+from service.jobs.api_creation import ApiCreation
 from service.jobs.body_compression import BodyCompressor
 from service.jobs.consistency_problems import Defect
 from service.jobs.draft_encoding import (
@@ -38,8 +39,6 @@ from service.jobs.lua.add_event_jobs import AddedJobs, add_event_jobs
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.cancel_job import CancelReply, cancel_job
-from service.jobs.lua.check_consistency import check_consistency
-from service.jobs.lua.create_job import create_job
 from service.jobs.lua.group_commit import GroupCommit
 from service.jobs.lua.list_plain_names import list_plain_names
 from service.jobs.lua.preview_job import preview_job
@@ -48,40 +47,24 @@ from service.jobs.lua.retry_job import retry_job
 from service.jobs.lua.runner import Scripts
 from service.jobs.lua.settle_job import SettleReply, settle_job
 from service.jobs.model import (
-    FINAL,
     ONLY_BY_ID,
     SETTLED,
     JobDraft,
     Recognition,
     SettledAs,
-    Status,
     derived_id,
 )
 from service.jobs.prepared_replay import PreparedReplay
 from service.jobs.replies import Acceptance, Creation, Preview, RetryReply
+from service.jobs.rescue import RESCUE_LIMIT, rescue_stranded
 from service.jobs.unfinished_events import finish_event
 from service.logging.setup import get_logger
-from service.photos.photo import Photo
 from service.redis.client import REDIS_ERRORS
 
 _log = get_logger(__name__)
 
-IDEMPOTENCY_MS: Final = 7 * 24 * 3600 * 1000
 #: Records pruned per script call, which blocks the store meanwhile.
 PRUNE_BATCH: Final = 50
-#: Entries that one script call of a rescue checks, and all calls of one run.
-RESCUE_BATCH: Final = 100
-RESCUE_LIMIT: Final = 10_000
-
-#: The indexes that a rescue checks: every status that is not final, the least urgent last.
-UNFINISHED: Final = (
-    *(f"hg:jobs:status:{status}" for status in Status if status not in {*FINAL, Status.SCHEDULED}),
-    "hg:dlvs:status:pending",
-    "hg:dlvs:status:delivering",
-    f"hg:jobs:status:{Status.SCHEDULED}",
-)
-#: The same as arguments of `check_consistency`.
-UNFINISHED_INDEXES: Final = tuple(("index", index) for index in UNFINISHED)
 
 
 @dataclass(frozen=True)
@@ -273,20 +256,8 @@ class Ledger:
     ) -> ScriptCall[Creation]:
         # The id is chosen here, so that a script whose reply was lost can be run again.
         job_id = derived_id("job", "api", caller, uuid.uuid4().hex)
-        key = f"hg:idem:{derived_id('idem', caller, idempotency_key)}" if idempotency_key else ""
-        source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
-        entry = encode_draft(job_id, draft, source, self._person_keys) | {"by": f"api:{caller}"}
-        entry, photo = encrypt_text(entry, self._cipher), b""
-        if isinstance(draft.photo, Photo):
-            entry, photo = self._encrypt_photo(entry, draft.photo.jpeg)
-        request_hash = hashlib.sha256(request.encode()).hexdigest()
-        return create_job(dumps(entry), key, request_hash, IDEMPOTENCY_MS, photo)
-
-    def _encrypt_photo(self, entry: dict[str, Any], jpeg: bytes) -> tuple[dict[str, Any], bytes]:
-        if not self._cipher.enabled:
-            return entry, jpeg
-        encrypted = self._cipher.encrypt(jpeg, places.job_photo(entry["id"]))
-        return {**entry, "encrypted": True}, encrypted
+        creation = ApiCreation(job_id, draft, caller, idempotency_key, request)
+        return creation.call(self._person_keys, self._cipher)
 
     async def preview(self, draft: JobDraft, *, caller: str, pk: str = "") -> Preview:
         """Tell what would happen to a job now, without creating it.
@@ -328,16 +299,5 @@ class Ledger:
             await asyncio.sleep(time.monotonic() - began_at)
 
     async def rescue_stranded(self, limit: int = RESCUE_LIMIT) -> list[Defect]:
-        """Find unfinished work that nothing would ever wake, and schedule its wake-up.
-
-        A run continues where the previous one stopped, and ends after the last index or when it
-        has checked `limit` entries. Everything that it finds points to a bug or to lost data.
-        """
-        found: list[Defect] = []
-        left, done = limit, False
-        while left > 0 and not done:
-            call = check_consistency("rescue", min(left, RESCUE_BATCH), *UNFINISHED_INDEXES)
-            reply = await self._scripts.run(call)
-            left, done = left - reply.checked, reply.done
-            found += reply.problems
-        return found
+        """Wake unfinished work that nothing would ever wake (rescue.py)."""
+        return await rescue_stranded(self._scripts, limit)

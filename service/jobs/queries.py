@@ -165,6 +165,28 @@ async def newest_members(
     return [(member, int(score)) for member, score in cast("list[tuple[bytes, float]]", entries)]
 
 
+async def oldest_members(
+    client: aredis.Redis, index: str, after: int, limit: int
+) -> list[tuple[str, int]]:
+    """The oldest members of an index, with their sequence numbers.
+
+    Parameters:
+      index: A zset whose scores are sequence numbers.
+      after: Only members with a greater sequence number.
+    """
+    entries = await client.zrange(
+        index,
+        cast("int", f"({after}"),
+        cast("int", "+inf"),
+        byscore=True,
+        offset=0,
+        num=limit,
+        withscores=True,
+    )
+    rows = cast("list[tuple[bytes, float]]", entries)
+    return [(member.decode(), int(score)) for member, score in rows]
+
+
 def _positions(
     records: Sequence[JobRecord], positions: Sequence[PositionReply | None]
 ) -> Iterator[tuple[str, QueuePosition]]:

@@ -16,6 +16,8 @@ OperationStatus = Literal["planned", "running", "completed", "canceled"]
 PROBLEMS: Final[Mapping[str, str]] = {
     "not_cancelable": "Its write may have happened, or it has ended.",
     "not_retryable": "Only failed and uncertain jobs can be retried.",
+    "became_uncertain": "It was not uncertain when this was planned: look at Instagram, then settle"
+    " it or ask for it by name.",
     "rejected_at_creation": "It has no recipient: fix its rule and replay its event.",
     "erased": "What it was to send was erased: create a new job.",
     "text_gone": "Its text, or the rows of its export, are no longer kept: create a new job.",

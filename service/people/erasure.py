@@ -183,7 +183,7 @@ class PersonErasure:
         after = "-"
         while True:
             entries: Any = await self._client.xrange("hg:feed", min=after, count=_FEED_BATCH)
-            told = [(at, fields) for at, fields in entries if fields.get(b"result")]
+            told = [(at, fields) for at, fields in entries if _tells_outcome(fields)]
             async with self._client.pipeline(transaction=False) as pipe:
                 for _, fields in told:
                     pipe.hexists(b"hg:job:" + fields[b"job"], "erased")
@@ -191,13 +191,18 @@ class PersonErasure:
             gone = [
                 at
                 for (at, fields), is_erased in zip(told, erased, strict=True)
-                if is_erased or _shows(person, fields[b"result"])
+                if is_erased or _shows(person, fields[b"result"] or b"null")
             ]
             if gone:
                 await self._client.xdel("hg:feed", *gone)
             if len(entries) < _FEED_BATCH:
                 return
             after = f"({entries[-1][0].decode()}"
+
+
+def _tells_outcome(fields: Mapping[bytes, bytes]) -> bool:
+    """Whether an entry has what a job has found, or the message of its error."""
+    return bool(fields.get(b"result") or fields.get(b"error"))
 
 
 def _shows(person: Person, result: bytes) -> bool:

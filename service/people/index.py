@@ -20,6 +20,7 @@ from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.index_persons import index_persons
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import FOLLOWER_KINDS
+from service.jobs.queries import oldest_members
 
 #: Jobs read in one round trip.
 _BATCH: Final = 200
@@ -64,7 +65,7 @@ class PersonIndex:
         """
         listed, at = 0, await self._position()
         for _ in range(0, limit, _BATCH):
-            batch = await self._jobs_after(at)
+            batch = await oldest_members(self._client, "hg:jobs", at, _BATCH)
             listed += await self._list(batch)
             if batch:
                 at = batch[-1][1]
@@ -90,18 +91,6 @@ class PersonIndex:
             return int(seq or 0)
         await self._client.hset(_STATE, mapping={"seq": "0", "key": fingerprint})
         return 0
-
-    async def _jobs_after(self, seq: int) -> list[tuple[str, int]]:
-        entries = await self._client.zrange(
-            "hg:jobs",
-            cast("int", f"({seq}"),
-            cast("int", "+inf"),
-            byscore=True,
-            offset=0,
-            num=_BATCH,
-            withscores=True,
-        )
-        return [(job.decode(), int(at)) for job, at in cast("list[tuple[bytes, float]]", entries)]
 
     async def _list(self, jobs: Sequence[tuple[str, int]]) -> int:
         """List those of some jobs that are not listed as they should be; returns how many."""

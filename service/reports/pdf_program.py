@@ -319,7 +319,7 @@ def _fitted(text: str, width: float, size: float) -> str:
     shown = text.encode("latin-1", "replace").decode("latin-1")
     if stringWidth(shown, FONT, size) <= width:
         return shown
-    while stringWidth(f"{shown}...", FONT, size) > width:
+    while shown and stringWidth(f"{shown}...", FONT, size) > width:
         shown = shown[:-1]
     return f"{shown}..."
 

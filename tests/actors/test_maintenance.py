@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from actors import maintenance
 from actors.runtime import Runtime
 from service.jobs.model import Status
-from tests.support.ledger import LedgerHarness
+from tests.support.ledger import Event, LedgerHarness
 from tests.support.runtime import make_runtime
 
 
@@ -90,5 +90,19 @@ def test_a_rescue_lists_jobs_of_an_older_release_under_their_persons_and_in_all_
     assert ledger.store.zrange(index, 0, -1) == [job_id.encode()]
     assert ledger.store.zrange("hg:jobs:rule:thank-you", 0, -1) == [job_id.encode()]
     assert [(line["event"], line["under_persons"], line["in_indexes"]) for line in logs] == [
-        ("listed jobs", 1, 1)
+        ("listed records", 1, 1)
     ]
+
+
+def test_a_rescue_lists_events_of_an_older_release_in_all_indexes(
+    ledger: LedgerHarness, runtime: Runtime
+) -> None:
+    ledger.accept(Event("evt_1"))
+    index = f"hg:events:type:{Event('evt_1').type}"
+    ledger.store.delete(index)
+
+    with capture_logs() as logs:
+        run(ledger, maintenance.rescue, runtime, None)
+
+    assert ledger.store.zrange(index, 0, -1) == [b"stripe:evt_1"]
+    assert [(line["event"], line["events"]) for line in logs] == [("listed records", 1)]

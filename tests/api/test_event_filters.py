@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from service.events import event_finder
+from service.time_formats.timestamps import rfc3339
 from tests.support.ledger import LedgerHarness
 from tests.support.web import CONFIG, WebHarness, connect_again, order, run_web
 
@@ -39,8 +40,11 @@ def filter_port(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def web(filter_port: int, store: redis.Redis) -> Iterator[WebHarness]:
-    """An application with a rule that fails, and one that is for big orders only."""
+    """An application with a rule that fails, and one that is for big orders only. The indexes are
+    complete, as they are where no earlier release has accepted anything.
+    """
     with connect_again(filter_port, store) as found:
+        found.store.hset("hg:indexed", "events", 10**12)
         yield found
 
 
@@ -198,3 +202,54 @@ def test_a_page_looks_at_a_bounded_number_of_events_and_says_where_it_stopped(
     assert first["next"] is not None
     for params in ({"type": "shop.*"}, {"rule": "big"}, {"rule": "big", "outcome": "matched"}):
         assert found(web, **params) == ["evt_shop"]
+
+
+@pytest.mark.usefixtures("events")
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"type": "shop.order"}, ["broken", "small"]),
+        ({"outcome": "when_error"}, ["broken"]),
+        ({"status": "conflict"}, ["paid"]),
+    ],
+)
+def test_what_an_earlier_release_has_accepted_is_found_before_it_is_listed(
+    web: WebHarness, params: dict[str, Any], expected: list[str]
+) -> None:
+    # Given that the walk has passed the first event alone, and the others are in no index
+    first = nth_newest(web, -1)
+    web.store.hset("hg:indexed", "events", first)
+    for index in web.store.scan_iter("hg:events:*"):
+        web.store.zremrangebyscore(index, first + 1, "+inf")
+    assert found(web, **params) == [f"evt_{each}" for each in expected]
+
+
+def nth_newest(web: WebHarness, place: int) -> int:
+    """The sequence number of an event, counted from the newest one."""
+    rows: Any = web.store.zrange("hg:events", 0, -1, desc=True, withscores=True)
+    return int(rows[place][1])
+
+
+@pytest.mark.usefixtures("events")
+def test_the_walk_beyond_the_indexes_and_the_one_in_them_find_each_event_once(
+    web: WebHarness,
+) -> None:
+    everything = found(web)
+    for place in range(len(everything)):
+        web.store.hset("hg:indexed", "events", nth_newest(web, place))
+        assert found(web, limit=1) == everything
+        assert found(web, type="shop.order", limit=1) == ["evt_broken", "evt_small"]
+
+
+def test_a_clock_that_was_set_back_hides_no_event(web: WebHarness) -> None:
+    # Given events of which the earlier seem to have come two hours later
+    for number in range(6):
+        deliver(web, f"evt_{number}")
+    for number in range(3):
+        web.store.hincrby(f"hg:event:stripe:evt_{number}", "received", 7_200_000)
+    web.store.hset("hg:clock", "by", 7_200_000)
+    latest: Any = web.store.hget("hg:event:stripe:evt_5", "received")
+    between = rfc3339(int(latest) + 3_600_000)
+    # Then it is found by the time that it has
+    assert found(web, created_until=between) == ["evt_5", "evt_4", "evt_3"]
+    assert found(web, created_since=between) == ["evt_2", "evt_1", "evt_0"]

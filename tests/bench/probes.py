@@ -23,7 +23,7 @@ from service.jobs.audit_filter import AuditFilter
 from service.jobs.consistency_check import PAGE
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.job_filter import JobFilter
-from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNFINISHED_INDEXES
+from service.jobs.ledger import PRUNE_BATCH
 from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.collect_metrics import collect_metrics
@@ -33,6 +33,7 @@ from service.jobs.lua.limits import AccountLimits
 from service.jobs.lua.prune import prune
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Status
+from service.jobs.rescue import RESCUE_BATCH, UNFINISHED_INDEXES
 from tests.bench.filling import BUSY, METADATA
 from tests.bench.record_templates import FIRST_SEQ
 from tests.bench.typical_dm import RULE, SOURCE, TIMES, TypicalDms, draft

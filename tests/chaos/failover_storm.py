@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from deploy.local.stack import Stack
 from deploy.local.wait import until
-from service.jobs.ledger import UNFINISHED
+from service.jobs.rescue import UNFINISHED
 from service.redis.client import REDIS_ERRORS
 from tests.chaos.cluster import TIMES
 from tests.chaos.failover import Failover

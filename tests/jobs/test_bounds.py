@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 
-from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNFINISHED_INDEXES
+from service.jobs.ledger import PRUNE_BATCH
 from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.control_account import control_account
 from service.jobs.lua.prune import prune
 from service.jobs.model import Status
+from service.jobs.rescue import RESCUE_BATCH, UNFINISHED_INDEXES
 from tests.support.invariants import audit
 from tests.support.job_states import job_in
 from tests.support.ledger import HOUR, SECOND, TIMES, LedgerHarness

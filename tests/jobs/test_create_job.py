@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from service.jobs.ledger import IDEMPOTENCY_MS
+from service.jobs.api_creation import IDEMPOTENCY_MS
 from service.jobs.model import JobDraft, Status
 from service.jobs.replies import Creation
 from tests.support.ledger import SECOND, Event, LedgerHarness, draft

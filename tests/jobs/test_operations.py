@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from service.jobs.audit_log import Requester
 from service.jobs.lua.advance_operation import advance_operation
+from service.jobs.lua.advance_replay import ReplayedEvent, advance_replay
 from service.jobs.model import Status
 from service.operations.store import Operations, Request
 from tests.support.encryption import SECRET_KEY
 from tests.support.invariants import audit
 from tests.support.job_states import job_in
-from tests.support.ledger import SECOND, TIMES, LedgerHarness
+from tests.support.ledger import SECOND, TIMES, Event, LedgerHarness, draft
 
 PERSON = Requester("api:first", "203.0.113.7")
 RETRY = Request("retry", {"account": "shop"})
@@ -166,3 +169,56 @@ def test_what_a_filter_says_of_persons_is_not_kept(
     shown = ledger.run(operations.show(token))
     assert shown is not None
     assert shown["filter"] == {"to": "(not kept)", "metadata": "(not kept)"}
+
+
+def test_an_event_that_fails_half_way_keeps_its_jobs_and_gives_the_next_none(
+    ledger: LedgerHarness, operations: Operations
+) -> None:
+    # Given a replay of two events whose worker has died within the first
+    for event_id in ("evt_1", "evt_2"):
+        ledger.accept(Event(event_id))
+    request = Request("replay", {})
+    events = ["stripe:evt_1", "stripe:evt_2"]
+    token = ledger.run(operations.plan(request, PERSON, events)).token
+    ledger.run(operations.start(token, request, PERSON, ""))
+    prepared = ledger.run(ledger.core.prepare_replay("stripe", "evt_1", [draft()], by="api:first"))
+    (some,) = prepared.slices
+    part = ReplayedEvent(
+        prepared.event, some.entries, "[]", "unchanged", 0, 0, prepared.reference, "{}"
+    )
+    ledger.scripts.run(advance_replay(token, 0, part))
+    # When the next one cannot read the rest of it
+    gone = ReplayedEvent(events[0], "", "", "body_gone", 1, 1, "", "")
+    unchanged = ReplayedEvent(events[1], "[]", "[]", "unchanged", 0, 1, prepared.reference, "{}")
+    progress = ledger.scripts.run(advance_replay(token, 0, gone, unchanged))
+    # Then each has what is its own
+    assert progress == (0, 2)
+    items = ledger.run(operations.results(token, cursor=None, limit=50)).items
+    jobs = json.loads(ledger.store.hget("hg:event:stripe:evt_1", "jobs") or "[]")
+    assert [(each["outcome"], each["jobs"]) for each in items] == [
+        ("body_gone", jobs),
+        ("unchanged", []),
+    ]
+    assert len(jobs) == 1
+
+
+@pytest.mark.parametrize(
+    ("statuses", "outcome", "run"),
+    [
+        ([], "became_uncertain", 1),
+        (["failed"], "became_uncertain", 1),
+        (["uncertain"], "retried", 2),
+    ],
+)
+def test_a_job_that_became_uncertain_after_the_plan_is_retried_only_if_that_was_asked_for(
+    ledger: LedgerHarness, operations: Operations, statuses: list[str], outcome: str, run: int
+) -> None:
+    job_id = job_in(ledger, Status.UNCERTAIN)
+    request = Request("retry", {"status": statuses})
+    token = ledger.run(operations.plan(request, PERSON, [job_id])).token
+    ledger.run(operations.start(token, request, PERSON, ""))
+
+    assert ledger.run(operations.advance(token)) == 0
+
+    (item,) = ledger.run(operations.results(token, cursor=None, limit=50)).items
+    assert (item["outcome"], ledger.record(job_id).run) == (outcome, run)

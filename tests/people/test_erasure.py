@@ -277,3 +277,14 @@ def test_the_feed_forgets_what_erased_jobs_have_found(ledger: LedgerHarness) -> 
     erase(ledger)
 
     assert results() == 0
+
+
+def test_the_feed_forgets_the_messages_of_erased_jobs_errors(ledger: LedgerHarness) -> None:
+    claim = ledger.claim_and_send(ledger.add_job())
+    failure = Failure("recipient_not_found", f"There is no account @{HANDLE}.")
+    assert ledger.run(ledger.claims.finish(claim, Status.FAILED, failure=failure)) == "ok"
+    assert HANDLE in str(ledger.store.xrange("hg:feed"))
+
+    erase(ledger)
+
+    assert HANDLE not in str(ledger.store.xrange("hg:feed"))

@@ -20,7 +20,7 @@ from service.jobs.claims import Claim, Claims, Thread
 from service.jobs.event_encoding import EventIdentity, EventStatus
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.job_finder import JobFinder
-from service.jobs.ledger import UNFINISHED_INDEXES, Ledger
+from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.heartbeat import heartbeat
@@ -33,6 +33,7 @@ from service.jobs.photo_store import PhotoStore
 from service.jobs.queries import JobQueries
 from service.jobs.records import JobRecord
 from service.jobs.replies import Acceptance
+from service.jobs.rescue import UNFINISHED_INDEXES
 from service.photos.photo import Photo
 from service.redis.client import async_client
 from tests.support.encryption import CIPHER, SECRET_KEY

@@ -38,22 +38,30 @@ local function all_made(created, replaced)
   return made
 end
 
-local function result_of(made, otherwise, is_problem)
-  if made[1] then return {'replayed', false, made} end
-  return {otherwise, is_problem == '1'}
+-- The result of an event whose turn has ended, with all jobs that it got.
+local function end_event(outcome, is_problem, made)
+  operation.partial = nil
+  return {outcome, is_problem, made}
+end
+
+local function leave(outcome, is_problem)
+  return end_event(outcome, is_problem, all_made({}, {}))
 end
 
 local function replay(event, entries, notes, otherwise, is_problem, is_last, reference, new_names)
-  if entries == '' then return {otherwise, is_problem == '1'} end
+  if entries == '' then return leave(otherwise, is_problem == '1') end
   local found, ids, created, replaced = pcall(add_jobs, event, entries, notes, new_names)
-  if not found then return {'internal_error', true} end
-  if not ids then return {'unknown_event', true} end
+  if not found then return leave('internal_error', true) end
+  if not ids then return leave('unknown_event', true) end
   local made = all_made(created, replaced)
-  operation.partial = is_last == '0' and table.concat(made, ' ') or nil
-  if is_last == '0' then return nil end
+  if is_last == '0' then
+    operation.partial = table.concat(made, ' ')
+    return nil
+  end
   audit(now, 'replay', job_actions.words_of(requester), requester.by, '*', {source = reference},
     requester.address)
-  return result_of(made, otherwise, is_problem)
+  if made[1] then return end_event('replayed', false, made) end
+  return end_event(otherwise, is_problem == '1', made)
 end
 
 if not is_overtaken then

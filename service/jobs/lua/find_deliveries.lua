@@ -77,5 +77,5 @@ end
 
 local before, after = index_walk.seq_bounds('hg:dlvs', cursor, query, created_of)
 local following = query.job and walk_runs(query.job, before) or
-  index_walk.walk(applicable_indexes(), before, after, effort, visit)
+  (index_walk.walk(applicable_indexes(), before, after, effort, visit))
 return {following, found}

@@ -1,5 +1,7 @@
 #!lua flags=no-writes
--- Finds events, newest first, in the smallest index that has all of them.
+-- Finds events, newest first, in the smallest index that has all of them. Beyond the seq up to
+-- which the indexes are complete (field `events` of hg:indexed), that is the list of all: an
+-- earlier release may have accepted some.
 -- ARGV   query (JSON; what an event must meet, absent for any: source, type, statuses (a list),
 --        rule, outcome, since and until (unix ms; not `until` itself)), cursor ('' for the newest,
 --        else only events before this seq), limit (the most to find), effort (the most entries to
@@ -75,5 +77,16 @@ local function visit(member, seq)
   return #found == 3 * limit or compared * index_walk.RECORD_EFFORT >= effort
 end
 
-local before, after = index_walk.seq_bounds('hg:events', cursor, query, created_of)
-return {index_walk.walk(applicable_indexes(), before, after, effort, visit), found}
+local function find(before, after)
+  local indexed_upto = tonumber(redis.call('HGET', 'hg:indexed', 'events') or 0)
+  local stopped, left = '', effort
+  if before > indexed_upto + 1 then
+    local last = math.max(after, indexed_upto + 1)
+    stopped, left = index_walk.walk({'hg:events'}, before, last, left, visit)
+  end
+  if stopped ~= '' then return stopped end
+  before = math.min(before, indexed_upto + 1)
+  return (index_walk.walk(applicable_indexes(), before, after, left, visit))
+end
+
+return {find(index_walk.seq_bounds('hg:events', cursor, query, created_of)), found}

@@ -27,7 +27,7 @@ do
   -- By how much the clock may have been set back while nobody looked (clock_steps.lua), ms.
   local CLOCK_STEP = 600000
 
-  -- The seq of the first entry that was created at `at` (unix ms) or later; '+inf' for none.
+  -- The seq of the first entry that was created at `at` (unix ms) or later; infinite for none.
   local function seq_since(index, at, created_of)
     local low, high = 0, redis.call('ZCARD', index)
     while low < high do
@@ -35,18 +35,19 @@ do
       local member = redis.call('ZRANGE', index, middle, middle)[1]
       if created_of(member) < at then low = middle + 1 else high = middle end
     end
-    return redis.call('ZRANGE', index, low, low, 'WITHSCORES')[2] or '+inf'
+    return tonumber(redis.call('ZRANGE', index, low, low, 'WITHSCORES')[2] or math.huge)
   end
 
   -- Which entries may be looked for: those before one seq, and from another on. They are before the
   -- cursor ('' for none), and about between the query's `since` and `until` (unix ms) if it has
   -- them: where the clock was set back, times are not in the order of seq.
   function index_walk.seq_bounds(index, cursor, query, created_of)
-    local before, after = cursor ~= '' and tonumber(cursor) or math.huge, '-inf'
+    local before, after = cursor ~= '' and tonumber(cursor) or math.huge, 0
+    local step = CLOCK_STEP + tonumber(redis.call('HGET', 'hg:clock', 'by') or 0)
     if query['until'] then
-      before = math.min(before, tonumber(seq_since(index, query['until'] + CLOCK_STEP, created_of)))
+      before = math.min(before, seq_since(index, query['until'] + step, created_of))
     end
-    if query.since then after = seq_since(index, query.since - CLOCK_STEP, created_of) end
+    if query.since then after = seq_since(index, query.since - step, created_of) end
     return before, after
   end
 
@@ -71,20 +72,24 @@ do
     return flat
   end
 
+  local function score(seq) return seq == math.huge and '+inf' or string.format('%.0f', seq) end
+
   -- Calls `visit(member, seq)` for each entry of a group of indexes between two bounds, the newest
   -- first, until it returns true, or `effort` entries were looked at. Returns the seq of the last
-  -- one, or '' at the end.
+  -- one, or '' at the end, and how much of the effort is left.
   function index_walk.walk(group, before, after, effort, visit)
-    local from = before == math.huge and '+inf' or string.format('(%.0f', before)
+    local from = before == math.huge and '+inf' or '(' .. score(before)
+    after = score(after)
     while effort > 0 do
       local most = math.min(effort, CHUNK)
       local rows = newest_of(group, from, after, most)
       for i = 1, #rows, 2 do
-        if visit(rows[i], rows[i + 1]) then return rows[i + 1] end
+        if visit(rows[i], rows[i + 1]) then return rows[i + 1], 0 end
       end
-      if #rows < 2 * most then return '' end
-      from, effort = '(' .. rows[#rows], effort - most
+      effort = effort - #rows / 2
+      if #rows < 2 * most then return '', effort end
+      from = '(' .. rows[#rows]
     end
-    return string.sub(from, 2)
+    return string.sub(from, 2), 0
   end
 end

@@ -18,7 +18,7 @@ do
     cancel = {ok = 'canceled', asked = 'cancel_requested', done = 'already_canceled',
       late = 'not_cancelable'},
     retry = {ok = 'retried', refused = 'not_retryable', empty = 'rejected_at_creation',
-      gone = 'text_gone'},
+      gone = 'text_gone', uncertain = 'became_uncertain'},
   }
   local COMMON = {newer = 'newer_release', none = 'unknown_job'}
   local IS_DONE = {ok = true, asked = true, done = true}
