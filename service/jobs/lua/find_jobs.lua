@@ -10,7 +10,7 @@
 local query, cursor, limit, effort = unpack(ARGV)
 query, limit, effort = cjson.decode(query), tonumber(limit), tonumber(effort)
 -- Entries read at once. Between two readings, what no other index has is stepped over.
-local BATCH = 100
+local batch = 100
 -- What it takes to compare a record, in entries of an index.
 local RECORD_EFFORT = 4
 -- By how much the clock may have been set back while nobody looked (clock_steps.lua), ms.
@@ -80,15 +80,15 @@ end
 
 -- The same of several indexes, in which a job may be more than once.
 local function merged_entries(indexes, before, last)
-  if #indexes == 1 then return entries_of(indexes[1], before, last, BATCH) end
+  if #indexes == 1 then return entries_of(indexes[1], before, last, batch) end
   local all, merged = {}, {}
   for _, index in ipairs(indexes) do
-    for _, entry in ipairs(entries_of(index, before, last, BATCH)) do all[#all + 1] = entry end
+    for _, entry in ipairs(entries_of(index, before, last, batch)) do all[#all + 1] = entry end
   end
   table.sort(all, function(a, b) return a[2] > b[2] end)
   for _, entry in ipairs(all) do
     local latest = merged[#merged]
-    if #merged == BATCH then break end
+    if #merged == batch then break end
     if not latest or latest[2] ~= entry[2] then merged[#merged + 1] = entry end
   end
   return merged
@@ -102,9 +102,18 @@ local function count_entries(indexes, before, last)
   return entries
 end
 
--- The condition of which there are the fewest jobs in a range; `seq` is one of its end.
+-- The only index that is asked for, if all of its jobs meet the query; else nil.
+local function only_index()
+  local only, another = conditions[1] or {indexes = {'hg:jobs'}}, conditions[2]
+  local is_told = is_told_by_indexes and not another and not query.since and not query['until']
+  return is_told and #only.indexes == 1 and only or nil
+end
+
+-- The condition of which there are the fewest jobs in a range.
 local function rarest(before, last)
-  local found = {indexes = {'hg:jobs'}}
+  local found = only_index()
+  if found then return found end
+  found = {indexes = {'hg:jobs'}}
   local fewest = conditions[1] and count_entries(found.indexes, before, last)
   for _, each in ipairs(conditions) do
     local work = not (each.upto and each.upto < before - 1)
@@ -179,7 +188,7 @@ local function walk(before, last)
     local entries = before and merged_entries(base.indexes, before, last) or {}
     local stopped = look_at(entries, base)
     if stopped then return stopped end
-    before = #entries == BATCH and entries[BATCH][2] or nil
+    before = #entries == batch and entries[batch][2] or nil
   end
 end
 
@@ -242,5 +251,6 @@ local function find(before, last)
 end
 
 add_conditions()
+if only_index() then batch = limit end
 local stopped = find(range_of_times())
 return {stopped and digits(stopped) or '', unpack(found)}
